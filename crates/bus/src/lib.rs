@@ -1,0 +1,18 @@
+//! The log: topics with ordered keys, consumer groups and dead letters, on Apache
+//! Kafka or on PostgreSQL, behind one publisher and one consumer runner.
+//!
+//! Promises, the same on both: events of one key are handled in order, each at
+//! least once; a crash resumes where the last finished event stood; replicas of a
+//! group share the partitions; what cannot be handled stands in `fte.dlq`.
+
+mod bus;
+mod handler;
+mod record;
+mod source;
+pub mod trace;
+
+pub use bus::{
+    Bus, BusConfig, BusError, ConsumerError, ConsumerSettings, KafkaConfig, PostgresConfig,
+};
+pub use handler::{BatchHandler, Failure, Handler, Outcome};
+pub use record::{Headers, PublishError, Publisher, Received, Record};

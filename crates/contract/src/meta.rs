@@ -1,0 +1,68 @@
+//! What every event carries.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::event::DecodeError;
+use crate::id::EventId;
+use crate::wire;
+
+/// The schema version that this build writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EventMeta {
+    pub event_id: EventId,
+    /// The event, request or row that led to this one.
+    pub cause_id: Uuid,
+    /// When the thing happened, to the microsecond.
+    pub event_time: DateTime<Utc>,
+    pub schema_version: u32,
+}
+
+impl EventMeta {
+    /// The meta of the event that `cause` gives in this role.
+    pub fn derived(cause: impl Into<Uuid>, role: &str, event_time: DateTime<Utc>) -> Self {
+        let cause_id = cause.into();
+        Self {
+            event_id: EventId::derived(cause_id, role),
+            cause_id,
+            event_time,
+            schema_version: SCHEMA_VERSION,
+        }
+    }
+
+    pub(crate) fn to_wire(&self) -> wire::EventMeta {
+        wire::EventMeta {
+            event_id: self.event_id.to_string(),
+            cause_id: self.cause_id.to_string(),
+            event_time: Some(prost_types::Timestamp {
+                seconds: self.event_time.timestamp(),
+                nanos: self.event_time.timestamp_subsec_micros() as i32 * 1_000,
+            }),
+            schema_version: self.schema_version,
+        }
+    }
+
+    pub(crate) fn from_wire(meta: Option<wire::EventMeta>) -> Result<Self, DecodeError> {
+        let meta = meta.ok_or(DecodeError::Field("meta"))?;
+        let time = meta.event_time.ok_or(DecodeError::Field("meta.event_time"))?;
+        let nanos = u32::try_from(time.nanos).map_err(|_| DecodeError::Field("meta.event_time"))?;
+        Ok(Self {
+            event_id: parse(&meta.event_id, "meta.event_id")?,
+            cause_id: parse(&meta.cause_id, "meta.cause_id")?,
+            event_time: DateTime::from_timestamp(time.seconds, nanos)
+                .ok_or(DecodeError::Field("meta.event_time"))?,
+            schema_version: meta.schema_version,
+        })
+    }
+}
+
+/// Parses a string field, or names it.
+pub(crate) fn parse<T: std::str::FromStr>(
+    text: &str,
+    field: &'static str,
+) -> Result<T, DecodeError> {
+    text.parse().map_err(|_| DecodeError::Field(field))
+}
