@@ -1,7 +1,14 @@
 //! Every SQL statement but those of the log: functions over a connection, whose
 //! caller owns the transaction.
 
+mod error;
+pub mod jobs;
+pub mod outbox;
+pub mod relay;
+
 use sqlx::migrate::Migrator;
+
+pub use error::{Error, retry_serialization};
 
 /// The numbered, forward-only migrations; applied by `fte migrate`, never by a service.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
