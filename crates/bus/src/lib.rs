@@ -6,13 +6,24 @@
 //! group share the partitions; what cannot be handled stands in `fte.dlq`.
 
 mod bus;
+mod dead_letters;
 mod handler;
+mod lag;
+mod migrate;
+mod parking;
+mod reader;
 mod record;
+mod replay;
 mod source;
+mod topics;
 pub mod trace;
 
 pub use bus::{
     Bus, BusConfig, BusError, ConsumerError, ConsumerSettings, KafkaConfig, PostgresConfig,
 };
 pub use handler::{BatchHandler, Failure, Handler, Outcome};
+pub use lag::Lag;
+pub use migrate::migrate;
+pub use reader::{ReadFrom, ReadRecord, ReadSettings};
 pub use record::{Headers, PublishError, Publisher, Received, Record};
+pub use topics::{TopicChange, TopicSpec};

@@ -1,0 +1,49 @@
+//! Reading a topic for people: from a place, by key, with or without a group.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use contract::Topic;
+
+use crate::record::Headers;
+
+/// Where a reader without a group, or with a new one, starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadFrom {
+    Beginning,
+    Latest,
+    /// The first record that the log took at or after this instant.
+    Timestamp(DateTime<Utc>),
+}
+
+/// What to read.
+#[derive(Debug, Clone)]
+pub struct ReadSettings {
+    pub topic: Topic,
+    pub from: ReadFrom,
+    /// Only records of this key.
+    pub key: Option<String>,
+    /// Whether to wait for more at the end; else the reader ends at the end that
+    /// the topic had when it started.
+    pub follow: bool,
+    /// A group to resume: reading goes on where its last reader stopped.
+    pub group: Option<String>,
+}
+
+impl ReadSettings {
+    pub fn new(topic: Topic) -> Self {
+        Self { topic, from: ReadFrom::Beginning, key: None, follow: false, group: None }
+    }
+}
+
+/// A record with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadRecord {
+    pub topic: Topic,
+    pub partition: i32,
+    pub offset: i64,
+    /// When the log took it.
+    pub at: DateTime<Utc>,
+    pub key: String,
+    pub headers: Headers,
+    pub payload: Bytes,
+}
