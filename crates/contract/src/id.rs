@@ -16,7 +16,7 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_3c52_8a0e_4b7e_9a51_27c4_d80b_93e
 pub struct Id<K>(Uuid, PhantomData<fn() -> K>);
 
 /// Markers for [`Id`]; they hold nothing.
-pub mod kind {
+pub(crate) mod kind {
     #[derive(Debug)]
     pub enum Event {}
     #[derive(Debug)]

@@ -340,10 +340,6 @@ impl Plan {
         value.into()
     }
 
-    pub(crate) fn from_wire(value: i32, field: &'static str) -> Result<Self, DecodeError> {
-        Self::maybe_from_wire(value).ok_or(DecodeError::Field(field))
-    }
-
     /// `None` for "unspecified" and for a value of a later schema.
     pub(crate) fn maybe_from_wire(value: i32) -> Option<Self> {
         match wire::Plan::try_from(value).ok()? {
