@@ -4,7 +4,10 @@
 mod error;
 pub mod jobs;
 pub mod outbox;
+pub mod refs;
 pub mod relay;
+pub mod web_requests;
+pub mod web_status;
 
 use sqlx::migrate::Migrator;
 
