@@ -1,0 +1,4 @@
+//! What no release may change: bytes once written decode for ever.
+
+mod golden;
+mod schema;
