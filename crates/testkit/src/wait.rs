@@ -36,8 +36,7 @@ where
     P: FnMut() -> F,
     F: Future<Output = bool>,
 {
-    let some = wait_some(limit, what, async move || predicate().await.then_some(()));
-    async { some.await }
+    wait_some(limit, what, async move || predicate().await.then_some(()))
 }
 
 /// Waits until there is a value, and returns it.
