@@ -54,10 +54,11 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl DatabaseSettings {
     /// A pool that connects when first used, so a process starts while the
-    /// database is away.
-    pub fn pool(&self) -> Result<PgPool, SettingsError> {
+    /// database is away. `application` shows in the server's activity and log.
+    pub fn pool(&self, application: &str) -> Result<PgPool, SettingsError> {
         let options = PgConnectOptions::from_str(self.database_url.expose_secret())
             .map_err(|_| SettingsError("DATABASE_URL is not a valid postgres:// URL".to_owned()))?
+            .application_name(application)
             .options([
                 ("statement_timeout", "30s"),
                 ("lock_timeout", "10s"),
@@ -261,7 +262,7 @@ mod tests {
     fn a_wrong_database_url_is_refused_without_quoting_it() {
         let settings = DatabaseSettings { database_url: "hunter2".into(), database_connections: 1 };
 
-        let text = settings.pool().unwrap_err().to_string();
+        let text = settings.pool("x").unwrap_err().to_string();
         assert!(text.contains("DATABASE_URL") && !text.contains("hunter2"));
     }
 }
