@@ -4,8 +4,10 @@
 mod error;
 pub mod jobs;
 pub mod outbox;
+pub mod progress;
 pub mod refs;
 pub mod relay;
+pub mod verify;
 pub mod web_requests;
 pub mod web_status;
 

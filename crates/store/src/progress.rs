@@ -1,0 +1,94 @@
+//! How far the pipeline is: for benchmarks and end-to-end checks.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use crate::Error;
+
+/// Counts since an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Progress {
+    /// Customer messages stored.
+    pub stored: i64,
+    /// Of these, with an outcome.
+    pub handled: i64,
+    /// Conversations whose first reply stands.
+    pub answered: i64,
+}
+
+/// What happened to messages sent since then.
+pub async fn since(pool: &PgPool, start: DateTime<Utc>) -> Result<Progress, Error> {
+    let progress = sqlx::query_as(
+        "select count(*) as stored,
+             count(m.outcome) as handled,
+             count(distinct c.id) filter (where c.first_reply_at is not null) as answered
+         from messages m join conversations c on c.id = m.conversation_id
+         where m.sent_at >= $1",
+    )
+    .bind(start)
+    .fetch_one(pool)
+    .await?;
+    Ok(progress)
+}
+
+/// Microseconds from each conversation's first message, as its sender sent it, to
+/// its first stored reply, sorted; conversations begun in the span only.
+pub async fn answer_latencies_us(
+    pool: &PgPool,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<i64>, Error> {
+    let latencies = sqlx::query_scalar(
+        "select (extract(epoch from c.first_reply_at - m.sent_at) * 1000000)::bigint as latency
+         from messages m join conversations c on c.id = m.conversation_id
+         where m.seq = 1 and m.sent_at >= $1 and m.sent_at < $2 and c.first_reply_at is not null
+         order by 1",
+    )
+    .bind(from)
+    .bind(to)
+    .fetch_all(pool)
+    .await?;
+    Ok(latencies)
+}
+
+/// Transactions committed in this database so far; includes this one's past.
+pub async fn commits(pool: &PgPool) -> Result<i64, Error> {
+    let commits = sqlx::query_scalar(
+        "select xact_commit from pg_stat_database where datname = current_database()",
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(commits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[sqlx::test(migrator = "crate::MIGRATOR")]
+    async fn counts_and_latencies_come_from_the_rows(pool: PgPool) {
+        sqlx::raw_sql(
+            "insert into customers (id, name) values ('00000000-0000-0000-0000-000000000001', 'x');
+             insert into conversations (id, channel, thread_key, customer_id, identity_level, last_seq, first_reply_at)
+             select gen_random_uuid(), 'web_form', n::text, '00000000-0000-0000-0000-000000000001',
+                 'self_asserted', 1, case when n <= 2 then timestamptz '2026-01-05 10:00:00.250+00' end
+             from generate_series(1, 3) n;
+             insert into messages (id, conversation_id, seq, channel, provider_id, body, sent_at, outcome)
+             select gen_random_uuid(), id, 1, 'web_form', thread_key, 'x', timestamptz '2026-01-05 10:00:00+00',
+                 case when first_reply_at is not null then 'answered' end
+             from conversations;",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        let start: DateTime<Utc> = "2026-01-05T10:00:00Z".parse().unwrap();
+
+        let progress = since(&pool, start).await.unwrap();
+        let latencies =
+            answer_latencies_us(&pool, start, start + chrono::TimeDelta::seconds(1)).await.unwrap();
+
+        assert_eq!(progress, Progress { stored: 3, handled: 2, answered: 2 });
+        assert_eq!(latencies, [250_000, 250_000]);
+        assert_eq!(since(&pool, start + chrono::TimeDelta::seconds(1)).await.unwrap().stored, 0);
+    }
+}
