@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches};
 use tracing::{error, info};
 
@@ -57,6 +58,30 @@ where
     code
 }
 
+/// Runs one command of a command line, which ends by itself: parse, run, exit code.
+/// An error is one line on stderr with its causes.
+pub async fn command<P, F>(name: &'static str, body: F) -> ExitCode
+where
+    P: CommandFactory + FromArgMatches,
+    F: AsyncFnOnce(P) -> anyhow::Result<ExitCode>,
+{
+    let parsed = match parse::<P>(name, std::env::args_os()) {
+        Ok(parsed) => parsed,
+        Err(error) => return refuse(&error),
+    };
+    let error = match body(parsed).await {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
+    match error.chain().find_map(|e| e.downcast_ref::<SettingsError>()) {
+        Some(settings) => refuse_settings(name, &settings.0),
+        None => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Serves the probes beside the body; after a signal the body has the drain time.
 async fn run_with_probes(
     process: &ProcessSettings,
@@ -80,7 +105,12 @@ pub fn parse<P: CommandFactory + FromArgMatches>(
     name: &'static str,
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
 ) -> Result<P, clap::Error> {
-    let mut command = P::command().name(name);
+    let mut command = without_empty_variables(P::command().name(name));
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    P::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+fn without_empty_variables(mut command: clap::Command) -> clap::Command {
     let empty: Vec<_> = command
         .get_arguments()
         .filter(|argument| {
@@ -92,12 +122,15 @@ pub fn parse<P: CommandFactory + FromArgMatches>(
     for id in empty {
         command = command.mut_arg(id, |argument| argument.env(clap::builder::Resettable::Reset));
     }
-    let matches = command.try_get_matches_from_mut(arguments)?;
-    P::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    command.mut_subcommands(without_empty_variables)
 }
 
 /// Help and version go to stdout with 0; anything else is one line and 64.
 fn refuse(error: &clap::Error) -> ExitCode {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        eprintln!("{error}");
+        return ExitCode::from(EX_USAGE);
+    }
     if error.use_stderr() {
         let text = error.render().to_string();
         let line: Vec<_> = text
@@ -110,7 +143,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
         return ExitCode::from(EX_USAGE);
     }
     // A closed stdout is no reason to fail.
-    let _ = error.print();
+    drop(error.print());
     ExitCode::SUCCESS
 }
 

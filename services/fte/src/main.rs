@@ -1,1 +1,11 @@
-fn main() {}
+//! `fte`: the command line of the product, and all of it in one process.
+
+mod cli;
+mod commands;
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    chassis::command("fte", cli::run).await
+}

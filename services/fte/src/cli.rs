@@ -1,0 +1,52 @@
+//! The commands and their help.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{migrate, with_servers};
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 64 wrong settings or usage.
+Every setting is a flag or a variable; the flag wins, and an empty variable counts as unset.";
+
+/// A customer-support agent that works day and night.
+///
+/// Start everything on this machine with `fte up`, then open http://127.0.0.1:8080/support.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Migrate(migrate::Arguments),
+    #[command(hide = true)]
+    WithServers(with_servers::Arguments),
+}
+
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Migrate(arguments) => migrate::run(arguments).await,
+        Command::WithServers(arguments) => with_servers::run(arguments).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed_and_explain_themselves() {
+        let command = Cli::command();
+
+        command.clone().debug_assert();
+        for subcommand in command.get_subcommands() {
+            assert!(subcommand.get_about().is_some(), "{} has no help", subcommand.get_name());
+        }
+    }
+}
