@@ -6,11 +6,11 @@
 //! group share the partitions; what cannot be handled stands in `fte.dlq`.
 
 mod bus;
-mod dead_letters;
 mod handler;
 mod lag;
 mod migrate;
 mod parking;
+mod postgres;
 mod reader;
 mod record;
 mod replay;
@@ -24,6 +24,6 @@ pub use bus::{
 pub use handler::{BatchHandler, Failure, Handler, Outcome};
 pub use lag::Lag;
 pub use migrate::migrate;
-pub use reader::{ReadFrom, ReadRecord, ReadSettings};
+pub use reader::{ReadFrom, ReadRecord, ReadSettings, Reader};
 pub use record::{Headers, PublishError, Publisher, Received, Record};
 pub use topics::{TopicChange, TopicSpec};

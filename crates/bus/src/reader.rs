@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use contract::Topic;
+use futures::future::BoxFuture;
 
+use crate::bus::BusError;
 use crate::record::Headers;
 
 /// Where a reader without a group, or with a new one, starts.
@@ -46,4 +48,39 @@ pub struct ReadRecord {
     pub key: String,
     pub headers: Headers,
     pub payload: Bytes,
+}
+
+/// What a backend gives a [`Reader`].
+pub(crate) trait ReadRecords: Send {
+    /// The next record; `None` at the end of a reader that does not follow.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<ReadRecord>, BusError>>;
+
+    /// Makes the group's place durable and leaves it.
+    fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), BusError>>;
+}
+
+/// Reads one topic, whichever backend stands behind it.
+pub struct Reader(Box<dyn ReadRecords>);
+
+impl Reader {
+    pub(crate) fn new(backend: impl ReadRecords + 'static) -> Self {
+        Self(Box::new(backend))
+    }
+
+    /// The next record; `None` at the end of a reader that does not follow. A reader
+    /// of a group counts a record as read when the next one is asked for.
+    pub async fn next(&mut self) -> Result<Option<ReadRecord>, BusError> {
+        self.0.next().await
+    }
+
+    /// Makes the group's place durable; without a group there is nothing to do.
+    pub async fn close(self) -> Result<(), BusError> {
+        self.0.close().await
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use contract::EventId;
 
-use crate::record::Headers;
+use crate::record::{Headers, Received};
 
 /// The header that carries a [`Mark`].
 pub(crate) const REPLAY_HEADER: &str = "fte_replay";
@@ -25,12 +25,23 @@ impl Mark {
     pub(crate) fn of(headers: &Headers) -> Option<Mark> {
         headers.get_str(REPLAY_HEADER)?.parse().ok()
     }
+
+    /// The mark of a replay that stands in this group's line of parked letters.
+    pub(crate) fn in_line(received: &Received, group: &str) -> Option<Mark> {
+        Mark::of(&received.headers).filter(|mark| mark.replay > 0 && mark.group == group)
+    }
 }
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.group, self.letter_id, self.replay)
     }
+}
+
+/// Whether a record is a replay meant for another group of its topic: this one has
+/// handled the original.
+pub(crate) fn is_for_another_group(received: &Received, group: &str) -> bool {
+    Mark::of(&received.headers).is_some_and(|mark| mark.group != group)
 }
 
 /// The text is not a mark.
