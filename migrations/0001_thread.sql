@@ -278,11 +278,14 @@ create table agent_metrics (
     escalated bigint not null default 0,
     failed_sends bigint not null default 0,
     duplicates bigint not null default 0,
-    -- First replies by latency bucket (bounds in the metrics service).
-    first_replies bigint[] not null,
+    -- First replies by latency bucket (bounds in the metrics service), up to
+    -- the highest one in use.
+    first_replies bigint[] not null default '{}',
+    -- The newest message counted here.
+    last_received_at timestamptz,
     sentiment_count bigint not null default 0,
     sentiment_sum_milli bigint not null default 0,
-    constraint agent_metrics_pkey primary key (minute, channel, log_partition)
+    constraint agent_metrics_pkey primary key (channel, minute, log_partition)
 );
 
 -- What operators did.
