@@ -1,9 +1,16 @@
 //! Every SQL statement but those of the log: functions over a connection, whose
 //! caller owns the transaction.
 
+mod audit;
+pub mod conversations;
+pub mod customers;
 mod error;
+pub mod facts;
+pub mod health;
 pub mod jobs;
 pub mod outbox;
+pub mod people;
+mod people_sql;
 pub mod progress;
 pub mod refs;
 pub mod relay;

@@ -1,0 +1,104 @@
+//! Customers as operators look them up. Every answer is bounded.
+
+use chrono::{DateTime, Utc};
+use contract::CustomerId;
+use sqlx::{FromRow, PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::Error;
+
+/// A customer's conversations in one lookup, the newest.
+const MOST_CONVERSATIONS: i64 = 50;
+
+/// A customer's addresses in one answer.
+const MOST_IDENTIFIERS: i64 = 50;
+
+/// An address under which a customer is known.
+#[derive(Debug, Clone, FromRow)]
+pub struct Identifier {
+    pub kind: String,
+    pub value: String,
+    pub level: String,
+}
+
+/// An address to look a customer up by, in its normal form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    Email(String),
+    /// E.164; finds a WhatsApp sender too.
+    Phone(String),
+}
+
+/// A customer with its newest conversations.
+#[derive(Debug, Clone)]
+pub struct Customer {
+    pub id: Uuid,
+    pub name: String,
+    pub plan: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub identifiers: Vec<Identifier>,
+    pub conversations: Vec<Listed>,
+}
+
+/// A conversation in a customer's list.
+#[derive(Debug, Clone, FromRow)]
+pub struct Listed {
+    pub id: Uuid,
+    pub ticket_ref: Option<String>,
+    pub channel: String,
+    pub status: String,
+    pub owner: String,
+    pub subject: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// The customer who is known under this address.
+pub async fn lookup(pool: &PgPool, address: &Address) -> Result<Option<Customer>, Error> {
+    let (kinds, value) = match address {
+        Address::Email(value) => (&["email"][..], value),
+        Address::Phone(value) => (&["phone", "whatsapp"][..], value),
+    };
+    let mut conn = pool.acquire().await?;
+    let found: Option<(Uuid, String, Option<String>, DateTime<Utc>)> = sqlx::query_as(
+        "select u.id, u.name, u.plan, u.created_at
+         from customer_identifiers i join customers u on u.id = i.customer_id
+         where i.kind = any($1) and i.value = $2
+         order by i.kind limit 1",
+    )
+    .bind(kinds)
+    .bind(value)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some((id, name, plan, created_at)) = found else { return Ok(None) };
+    let conversations = sqlx::query_as(
+        "select c.id, t.ref as ticket_ref, c.channel, c.status, c.owner, t.subject, c.created_at,
+                c.updated_at
+         from conversations c
+         left join tickets t on t.conversation_id = c.id and not t.is_alias
+         where c.customer_id = $1
+         order by c.created_at desc, c.id limit $2",
+    )
+    .bind(id)
+    .bind(MOST_CONVERSATIONS)
+    .fetch_all(&mut *conn)
+    .await?;
+    let identifiers = identifiers(&mut conn, id.into()).await?;
+    Ok(Some(Customer { id, name, plan, created_at, identifiers, conversations }))
+}
+
+/// A customer's addresses.
+pub(crate) async fn identifiers(
+    conn: &mut PgConnection,
+    id: CustomerId,
+) -> Result<Vec<Identifier>, Error> {
+    let rows = sqlx::query_as(
+        "select kind, value, level from customer_identifiers
+         where customer_id = $1 order by kind, value limit $2",
+    )
+    .bind(id.as_uuid())
+    .bind(MOST_IDENTIFIERS)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
