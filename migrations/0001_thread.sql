@@ -76,14 +76,21 @@ create table tickets (
          'legal', 'security')),
     priority text constraint tickets_priority_check check (priority in ('low', 'medium', 'high', 'urgent')),
     claimed_plan text constraint tickets_claimed_plan_check check (claimed_plan in ('free', 'pro', 'enterprise')),
-    -- SHA-256 of address, subject and message, for submissions without a key.
-    content_hash bytea,
     respond_by timestamptz not null,
     created_at timestamptz not null default app_now()
 );
 create index tickets_conversation on tickets (conversation_id);
 create unique index tickets_one_per_conversation on tickets (conversation_id) where not is_alias;
-create index tickets_content on tickets (content_hash, created_at) where content_hash is not null and not is_alias;
+
+-- The last submission without an idempotency key of each content: the one row on
+-- which two replicas that hold equal submissions meet. Pruned after a day.
+create table recent_submissions (
+    -- SHA-256 of address, subject and message.
+    content_hash bytea constraint recent_submissions_pkey primary key,
+    conversation_id uuid not null,
+    sent_at timestamptz not null
+);
+create index recent_submissions_sent on recent_submissions (sent_at);
 
 -- What customers wrote. Outbound texts stand in deliveries.
 create table messages (
