@@ -23,7 +23,7 @@ pub struct Thread {
 
 /// Finds the conversation of each (ref, provider id), in the order given; `None`
 /// where the ticket is not stored.
-pub async fn find_threads(
+pub async fn find(
     executor: impl PgExecutor<'_>,
     messages: &[(&TicketRef, &str)],
 ) -> Result<Vec<Option<Thread>>, Error> {
@@ -72,7 +72,7 @@ pub struct Append {
     pub messages: Vec<NewMessage>,
 }
 
-/// What [`append_messages`] did.
+/// What [`append`] did.
 #[derive(Debug, Default)]
 pub struct Appended {
     /// The conversations that took their messages; the others moved on meanwhile.
@@ -84,7 +84,7 @@ pub struct Appended {
 /// Writes messages into conversations whose `last_seq` is still what was read and
 /// which are not closed, reopening resolved ones. One statement: the row locks, in
 /// order of id, see the newest version of each row.
-pub async fn append_messages(
+pub async fn append(
     executor: impl PgExecutor<'_>,
     service: &str,
     channel: Channel,

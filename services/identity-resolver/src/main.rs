@@ -1,1 +1,8 @@
-fn main() {}
+//! The identity-resolver process.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    chassis::run("identity-resolver", identity_resolver::run).await
+}
