@@ -5,7 +5,9 @@
 
 pub mod events;
 mod publisher;
+mod statements;
 mod wait;
 
 pub use publisher::RecordingPublisher;
+pub use statements::StatementCount;
 pub use wait::{LIMIT, wait_for, wait_for_some, wait_within};
