@@ -280,6 +280,7 @@ create table agent_metrics (
     received bigint not null default 0,
     answered bigint not null default 0,
     no_answer bigint not null default 0,
+    turns bigint not null default 0,
     -- Conversations, by their first outcome and first hand-over.
     with_outcome bigint not null default 0,
     escalated bigint not null default 0,

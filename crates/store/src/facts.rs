@@ -24,6 +24,7 @@ pub struct Counts {
     pub received: i64,
     pub answered: i64,
     pub no_answer: i64,
+    pub turns: i64,
     /// Conversations that had their first outcome.
     pub with_outcome: i64,
     /// Conversations that were handed over for the first time.
@@ -72,6 +73,7 @@ pub async fn record(pool: &PgPool, facts: &[NewFact<'_>]) -> Result<u64, Error> 
         .bind(each(facts, |f| f.counts.failed_sends))
         .bind(each(facts, |f| f.counts.duplicates))
         .bind(each(facts, |f| f.counts.first_reply_bucket))
+        .bind(each(facts, |f| f.counts.turns))
         .bind(FACT_DAYS)
         .fetch_one(pool)
         .await?;
@@ -89,10 +91,10 @@ with given as (
     select distinct on (event_id) *
     from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::uuid[], $6::timestamptz[],
                 $7::jsonb[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
-                $12::bigint[], $13::bigint[], $14::bigint[], $15::int[])
+                $12::bigint[], $13::bigint[], $14::bigint[], $15::int[], $16::bigint[])
         as f(event_id, log_partition, channel, kind, conversation_id, event_time, fact, received,
-             answered, no_answer, with_outcome, escalated, failed_sends, duplicates, bucket)
-    where event_time >= app_now() - make_interval(days => $16)
+             answered, no_answer, with_outcome, escalated, failed_sends, duplicates, bucket, turns)
+    where event_time >= app_now() - make_interval(days => $17)
     order by event_id
 ), inserted as (
     insert into metric_facts
@@ -113,6 +115,7 @@ with given as (
 ), sums as (
     select minute, channel, log_partition,
            sum(received) as received, sum(answered) as answered, sum(no_answer) as no_answer,
+           sum(turns) as turns,
            sum(with_outcome) as with_outcome, sum(escalated) as escalated,
            sum(failed_sends) as failed_sends, sum(duplicates) as duplicates,
            max(bucket) as last_bucket,
@@ -120,9 +123,9 @@ with given as (
     from fresh group by minute, channel, log_partition
 ), rolled as (
     insert into agent_metrics as a
-        (minute, channel, log_partition, received, answered, no_answer, with_outcome, escalated,
-         failed_sends, duplicates, first_replies, last_received_at)
-    select s.minute, s.channel, s.log_partition, s.received, s.answered, s.no_answer,
+        (minute, channel, log_partition, received, answered, no_answer, turns, with_outcome,
+         escalated, failed_sends, duplicates, first_replies, last_received_at)
+    select s.minute, s.channel, s.log_partition, s.received, s.answered, s.no_answer, s.turns,
            s.with_outcome, s.escalated, s.failed_sends, s.duplicates,
            array(select coalesce(b.replies, 0)
                  from generate_series(1, s.last_bucket) as n
@@ -136,6 +139,7 @@ with given as (
         received = a.received + excluded.received,
         answered = a.answered + excluded.answered,
         no_answer = a.no_answer + excluded.no_answer,
+        turns = a.turns + excluded.turns,
         with_outcome = a.with_outcome + excluded.with_outcome,
         escalated = a.escalated + excluded.escalated,
         failed_sends = a.failed_sends + excluded.failed_sends,
@@ -156,6 +160,7 @@ pub struct ChannelSums {
     pub channel: Channel,
     pub received: i64,
     pub answered: i64,
+    pub turns: i64,
     pub with_outcome: i64,
     pub escalated: i64,
     pub failed_sends: i64,
@@ -179,6 +184,7 @@ pub async fn sums(pool: &PgPool, window: Duration) -> Result<Vec<ChannelSums>, E
              group by channel, n
          )
          select channel, sum(received)::bigint as received, sum(answered)::bigint as answered,
+                sum(turns)::bigint as turns,
                 sum(with_outcome)::bigint as with_outcome, sum(escalated)::bigint as escalated,
                 sum(failed_sends)::bigint as failed_sends,
                 sum(sentiment_count)::bigint as sentiment_count,

@@ -5,6 +5,7 @@ use contract::Channel;
 use sqlx::{FromRow, PgPool};
 
 use crate::Error;
+use crate::people::GIVEN_BACK;
 
 /// One channel as the health check shows it.
 #[derive(Debug, Clone, PartialEq, FromRow)]
@@ -70,4 +71,13 @@ pub async fn sends_in_doubt(pool: &PgPool) -> Result<i64, Error> {
             .fetch_one(pool)
             .await?;
     Ok(in_doubt)
+}
+
+/// Conversations whose turn failed and waits for its next try.
+pub async fn failing_turns(pool: &PgPool) -> Result<i64, Error> {
+    let failing = sqlx::query_scalar("select count(*) from due_turns where reason <> $1")
+        .bind(GIVEN_BACK)
+        .fetch_one(pool)
+        .await?;
+    Ok(failing)
 }

@@ -16,6 +16,9 @@ use crate::{Error, audit, outbox};
 /// The service whose relay publishes what these actions left.
 pub const SERVICE: &str = "support-api";
 
+/// Why a turn is due after a person gave its conversation back.
+pub(crate) const GIVEN_BACK: &str = "given back by a person";
+
 /// Who acts: the name that belongs to the operator's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OperatorName<'a>(pub &'a str);
@@ -213,7 +216,7 @@ pub async fn give_back(
     row.refuse_other(operator)?;
     sql::set_agents(&mut tx, id, &mut row).await?;
     if row.handled_seq < row.last_seq {
-        sql::write_due_turn(&mut tx, id, row.last_seq, "given back by a person").await?;
+        sql::write_due_turn(&mut tx, id, row.last_seq, GIVEN_BACK).await?;
         let event = TicketEvent {
             meta: EventMeta::derived(EventId::random(), "turn-due", at),
             conversation_id: id,

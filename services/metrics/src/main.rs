@@ -1,1 +1,8 @@
-fn main() {}
+//! The metrics service's process.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    chassis::run(metrics::NAME, metrics::run).await
+}

@@ -1,5 +1,12 @@
 //! What operators and the metrics ask of the database, on a real PostgreSQL.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
 mod facts;
 mod health;
 mod people;
