@@ -5,6 +5,7 @@
 //! start, but outlive a `kill -9` of their parent.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -115,8 +116,10 @@ impl<'a> Launch<'a> {
     }
 }
 
+/// No input, no output; and a process group of its own, since a terminal's Ctrl-C goes
+/// to the whole group and the servers must outlive those who still drain.
 fn quiet(mut command: Command) -> Command {
-    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
     command
 }
 

@@ -17,4 +17,5 @@ mod runtime;
 pub use error::ServerError;
 pub use kafka::{Kafka, KafkaOptions, SecuredListener};
 pub use postgres::{Postgres, PostgresOptions};
+pub use process::Process;
 pub use runtime::Runtime;

@@ -5,6 +5,7 @@
 //! which starts it, waits for it and reaps it.
 
 use std::io;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -15,12 +16,14 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::error::ServerError;
+use crate::launch::Launch;
 
 /// How long a killed process may take to vanish; the kernel needs milliseconds.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 
+/// A child process that does not outlive us; killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     name: &'static str,
     pid: u32,
     /// Empty once the child is reaped: from then on its number may be another's.
@@ -29,6 +32,17 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Starts a program of ours, which gets SIGTERM when we die.
+    pub async fn start(
+        name: &'static str,
+        program: &Path,
+        configure: impl FnOnce(&mut Command),
+    ) -> Result<Self, ServerError> {
+        let mut command = Launch::new(program).death_signal("TERM").command();
+        configure(&mut command);
+        Self::spawn(name, command).await
+    }
+
     pub(crate) async fn spawn(name: &'static str, command: Command) -> Result<Self, ServerError> {
         let program = command.get_program().to_string_lossy().into_owned();
         let failed = |source| ServerError::Spawn { program: program.clone(), source };
@@ -45,7 +59,7 @@ impl Process {
         Ok(Self { name, pid, live, exited })
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.pid
     }
 
@@ -53,11 +67,17 @@ impl Process {
         self.exited.borrow().is_some()
     }
 
-    /// Waits for the end; cancel-safe.
-    pub(crate) async fn exited(&self) {
+    /// Waits for the end and how it came; cancel-safe.
+    pub async fn exited(&self) -> ExitStatus {
         let mut exited = self.exited.clone();
         // An error means that the parent thread is gone, and the child with it.
-        drop(exited.wait_for(Option::is_some).await);
+        let status = exited.wait_for(Option::is_some).await;
+        status.ok().and_then(|status| *status).unwrap_or_default()
+    }
+
+    /// Asks with SIGTERM, and kills what has not stopped within the limit.
+    pub async fn terminate(&self, limit: Duration) -> Result<(), ServerError> {
+        self.stop(Signal::TERM, limit).await
     }
 
     /// Does nothing when the child is gone.
@@ -97,6 +117,13 @@ impl Process {
             }
             thread::sleep(STEP);
         }
+        drop(self.signal(Signal::KILL));
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Without waiting: whoever has data to write was stopped or ended before.
         drop(self.signal(Signal::KILL));
     }
 }
