@@ -1,6 +1,7 @@
 //! From the command line to an exit code: parse, install telemetry, serve the
 //! probes, run the body, drain, flush.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -59,13 +60,15 @@ where
 }
 
 /// Runs one command of a command line, which ends by itself: parse, run, exit code.
-/// An error is one line on stderr with its causes.
-pub async fn command<P, F>(name: &'static str, body: F) -> ExitCode
+/// An error is one line on stderr with its causes. `defaults` are variables that count
+/// where the environment has none.
+pub async fn command<P, F>(name: &'static str, defaults: Vec<(String, String)>, body: F) -> ExitCode
 where
     P: CommandFactory + FromArgMatches,
     F: AsyncFnOnce(P) -> anyhow::Result<ExitCode>,
 {
-    let parsed = match parse::<P>(name, std::env::args_os()) {
+    let command = with_defaults(without_empty_variables(P::command().name(name)), &defaults);
+    let parsed = match parse_as::<P>(command, std::env::args_os()) {
         Ok(parsed) => parsed,
         Err(error) => return refuse(&error),
     };
@@ -103,11 +106,34 @@ async fn run_with_probes(
 /// Parses flags and environment; an empty variable counts as unset.
 pub fn parse<P: CommandFactory + FromArgMatches>(
     name: &'static str,
-    arguments: impl IntoIterator<Item = std::ffi::OsString>,
+    arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<P, clap::Error> {
-    let mut command = without_empty_variables(P::command().name(name));
+    parse_as(without_empty_variables(P::command().name(name)), arguments)
+}
+
+fn parse_as<P: FromArgMatches>(
+    mut command: clap::Command,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<P, clap::Error> {
     let matches = command.try_get_matches_from_mut(arguments)?;
     P::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+fn with_defaults(mut command: clap::Command, defaults: &[(String, String)]) -> clap::Command {
+    for (variable, value) in defaults {
+        let has_variable = |argument: &&clap::Arg| {
+            argument.get_env().is_some_and(|name| name == variable.as_str())
+        };
+        let id = command.get_arguments().find(has_variable).map(|argument| argument.get_id());
+        if let Some(id) = id.cloned() {
+            // Lives as long as the process, which reads this once.
+            let value: &'static str = value.clone().leak();
+            command = command.mut_arg(id, |argument| {
+                argument.required(false).hide_default_value(true).default_value(value)
+            });
+        }
+    }
+    command.mut_subcommands(|subcommand| with_defaults(subcommand, defaults))
 }
 
 fn without_empty_variables(mut command: clap::Command) -> clap::Command {
@@ -179,7 +205,7 @@ mod tests {
         database: DatabaseSettings,
     }
 
-    fn arguments(list: &[&str]) -> Vec<std::ffi::OsString> {
+    fn arguments(list: &[&str]) -> Vec<OsString> {
         list.iter().map(Into::into).collect()
     }
 
@@ -190,6 +216,25 @@ mod tests {
         if std::env::var_os("DATABASE_URL").is_none() {
             assert!(error.unwrap_err().to_string().contains("--database-url"));
         }
+    }
+
+    #[test]
+    fn a_default_counts_below_the_command_where_nothing_else_is_set() {
+        #[derive(Debug, clap::Parser)]
+        enum Cli {
+            Part {
+                #[arg(long, env = "FTE_TEST_REQUIRED")]
+                required: String,
+            },
+        }
+        let defaults = [("FTE_TEST_REQUIRED".to_owned(), "x y".to_owned())];
+        let command = || with_defaults(Cli::command(), &defaults);
+        let parse = |list: &[&str]| parse_as::<Cli>(command(), arguments(list)).unwrap();
+
+        let Cli::Part { required } = parse(&["x", "part"]);
+        assert_eq!(required, "x y");
+        let Cli::Part { required } = parse(&["x", "part", "--required", "z"]);
+        assert_eq!(required, "z");
     }
 
     #[test]

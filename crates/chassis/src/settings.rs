@@ -83,6 +83,13 @@ pub struct BusSettings {
     /// Which log to use
     #[arg(long, env = "FTE_BUS", default_value = "kafka")]
     pub bus: BusKind,
+    #[command(flatten)]
+    pub kafka: KafkaSettings,
+}
+
+/// How to reach the brokers.
+#[derive(Debug, Clone, Default, Args)]
+pub struct KafkaSettings {
     /// Kafka brokers as host:port, comma-separated
     #[arg(long, env = "KAFKA_BOOTSTRAP_SERVERS")]
     pub kafka_bootstrap_servers: Option<String>,
@@ -106,9 +113,19 @@ pub struct BusSettings {
 impl BusSettings {
     /// The log's configuration; a half-set group is refused by name.
     pub fn config(&self) -> Result<BusConfig, SettingsError> {
-        if self.bus == BusKind::Postgres {
-            return Ok(BusConfig::Postgres(PostgresConfig::default()));
+        match self.bus {
+            BusKind::Postgres => Ok(BusConfig::Postgres(PostgresConfig::default())),
+            BusKind::Kafka => self.kafka.config().map(BusConfig::Kafka),
         }
+    }
+
+    pub async fn connect(&self, pool: &PgPool) -> anyhow::Result<Bus> {
+        Ok(Bus::connect(self.config()?, pool.clone()).await?)
+    }
+}
+
+impl KafkaSettings {
+    fn config(&self) -> Result<KafkaConfig, SettingsError> {
         let missing = |name: &str| SettingsError(format!("{name} is required with FTE_BUS=kafka"));
         let servers = self.kafka_bootstrap_servers.clone();
         let protocol = self.kafka_security_protocol.as_deref().unwrap_or("PLAINTEXT");
@@ -126,7 +143,7 @@ impl BusSettings {
             self.kafka_sasl_password.as_ref().ok_or_else(|| half_set("KAFKA_SASL_PASSWORD"))?;
             self.kafka_sasl_mechanism.as_ref().ok_or_else(|| half_set("KAFKA_SASL_MECHANISM"))?;
         }
-        Ok(BusConfig::Kafka(KafkaConfig {
+        Ok(KafkaConfig {
             bootstrap_servers: servers.ok_or_else(|| missing("KAFKA_BOOTSTRAP_SERVERS"))?,
             security_protocol: self.kafka_security_protocol.clone(),
             sasl_mechanism: self.kafka_sasl_mechanism.clone(),
@@ -134,11 +151,7 @@ impl BusSettings {
             sasl_password: self.kafka_sasl_password.as_ref().map(|p| p.expose_secret().to_owned()),
             ca_file: self.kafka_ca_file.clone(),
             prefix: String::new(),
-        }))
-    }
-
-    pub async fn connect(&self, pool: &PgPool) -> anyhow::Result<Bus> {
-        Ok(Bus::connect(self.config()?, pool.clone()).await?)
+        })
     }
 }
 
@@ -227,26 +240,18 @@ mod tests {
     use super::*;
 
     fn bus(bus: BusKind) -> BusSettings {
-        BusSettings {
-            bus,
-            kafka_bootstrap_servers: Some("127.0.0.1:9092".to_owned()),
-            kafka_security_protocol: None,
-            kafka_sasl_mechanism: None,
-            kafka_sasl_username: None,
-            kafka_sasl_password: None,
-            kafka_ca_file: None,
-        }
+        let servers = Some("127.0.0.1:9092".to_owned());
+        let kafka = KafkaSettings { kafka_bootstrap_servers: servers, ..Default::default() };
+        BusSettings { bus, kafka }
     }
 
     #[test]
     fn a_half_set_group_is_refused_by_name() {
-        let settings = BusSettings {
-            kafka_security_protocol: Some("SASL_SSL".to_owned()),
-            ..bus(BusKind::Kafka)
-        };
+        let mut settings = bus(BusKind::Kafka);
+        settings.kafka.kafka_security_protocol = Some("SASL_SSL".to_owned());
 
         assert!(settings.config().unwrap_err().to_string().contains("KAFKA_SASL_USERNAME"));
-        let without = BusSettings { kafka_bootstrap_servers: None, ..bus(BusKind::Kafka) };
+        let without = BusSettings { bus: BusKind::Kafka, kafka: KafkaSettings::default() };
         assert!(without.config().unwrap_err().to_string().contains("KAFKA_BOOTSTRAP_SERVERS"));
         assert!(bus(BusKind::Postgres).config().is_ok());
     }

@@ -7,5 +7,5 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    chassis::command("fte", cli::run).await
+    chassis::command("fte", Vec::new(), cli::run).await
 }
