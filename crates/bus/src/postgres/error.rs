@@ -35,16 +35,6 @@ pub(super) fn is_collision(error: &sqlx::Error) -> bool {
         .is_some_and(|code| code == "40001" || code == "40P01")
 }
 
-/// Whether one record's content broke the statement, so that the others of its
-/// batch deserve another try without it.
-pub(super) fn is_about_content(error: &sqlx::Error) -> bool {
-    // Data exception, constraint, program limit.
-    error
-        .as_database_error()
-        .and_then(|database| database.code())
-        .is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
-}
-
 pub(super) fn bus_error(error: sqlx::Error) -> BusError {
     if may_pass(&error) {
         BusError::Unavailable(error.into())

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::postgres::encoding::partition_of;
-use crate::postgres::error::{is_about_content, is_collision, may_pass};
+use crate::postgres::error::{is_collision, may_pass};
 use crate::postgres::insert::{Entry, insert};
 use crate::postgres::partitions::Partitions;
 use crate::postgres::wake::Wakes;
@@ -188,15 +188,6 @@ impl Lane {
 
     async fn write_jobs(&mut self, batch: Vec<Job>) {
         let result = self.write(&batch).await;
-        let spoilt = matches!(&result, Err(WriteError::Database(error)) if is_about_content(error));
-        if spoilt && batch.len() > 1 {
-            // One record spoils the statement, not its neighbours.
-            for job in batch {
-                let result = self.write(std::slice::from_ref(&job)).await;
-                answer(job, result.map_err(Arc::new));
-            }
-            return;
-        }
         let result = result.map_err(Arc::new);
         for job in batch {
             answer(job, result.clone());
