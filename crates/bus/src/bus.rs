@@ -1,5 +1,6 @@
 //! One handle to the log, whichever backend stands behind it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,29 +9,21 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::{BatchHandler, Handler};
+use crate::kafka::{KafkaConfig, KafkaLog};
+use crate::lag::Lag;
+use crate::meters::Meters;
+use crate::parking::{NoParking, ParkedKeys, Parking};
+use crate::postgres::PostgresLog;
+use crate::reader::{ReadSettings, Reader};
 use crate::record::Publisher;
+use crate::runner::{self, Batched, Single, Surroundings, Work};
+use crate::topics::{TopicChange, TopicSpec};
 
 /// Which log to use.
 #[derive(Debug, Clone)]
 pub enum BusConfig {
     Kafka(KafkaConfig),
     Postgres(PostgresConfig),
-}
-
-/// How to reach the brokers.
-#[derive(Debug, Clone, Default)]
-pub struct KafkaConfig {
-    /// `host:port`, comma-separated.
-    pub bootstrap_servers: String,
-    /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`; PLAINTEXT when absent.
-    pub security_protocol: Option<String>,
-    pub sasl_mechanism: Option<String>,
-    pub sasl_username: Option<String>,
-    pub sasl_password: Option<String>,
-    /// PEM file of the certificate authority.
-    pub ca_file: Option<std::path::PathBuf>,
-    /// Put before topic and group names, so that tests share one broker.
-    pub prefix: String,
 }
 
 /// The log in `message_queue` of the service's own database.
@@ -40,7 +33,25 @@ pub struct PostgresConfig {}
 /// A cheap handle to the log.
 #[derive(Clone)]
 pub struct Bus {
-    publisher: Arc<dyn Publisher>,
+    backend: Backend,
+    /// For parked letters, which stand in the database with either log.
+    pool: PgPool,
+}
+
+#[derive(Clone)]
+enum Backend {
+    Kafka(Arc<KafkaLog>),
+    Postgres(PostgresLog),
+}
+
+impl fmt::Debug for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.backend {
+            Backend::Kafka(_) => "Bus::Kafka",
+            Backend::Postgres(_) => "Bus::Postgres",
+        };
+        f.debug_struct(name).finish_non_exhaustive()
+    }
 }
 
 /// How one consumer behaves; [`ConsumerSettings::new`] has the defaults.
@@ -60,6 +71,9 @@ pub struct ConsumerSettings {
     pub parking: bool,
     /// Most events in one batch.
     pub batch_size: usize,
+    /// After this long without a sign of a member its partitions go to the others.
+    /// The PostgreSQL log has a lease of its own.
+    pub session_timeout: Duration,
 }
 
 impl ConsumerSettings {
@@ -73,6 +87,7 @@ impl ConsumerSettings {
             drain: Duration::from_secs(20),
             parking: false,
             batch_size: 500,
+            session_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -97,34 +112,116 @@ pub enum ConsumerError {
 }
 
 impl Bus {
-    /// Connects lazily: works while broker or database are away.
-    pub async fn connect(_config: BusConfig, _pool: PgPool) -> Result<Self, BusError> {
-        Err(BusError::Unavailable(anyhow::anyhow!("not built yet")))
+    /// Connects lazily: works while broker or database are away. Brokers that answer
+    /// and refuse us are an error at once.
+    pub async fn connect(config: BusConfig, pool: PgPool) -> Result<Self, BusError> {
+        let backend = match config {
+            BusConfig::Kafka(config) => Backend::Kafka(Arc::new(KafkaLog::new(config)?)),
+            BusConfig::Postgres(PostgresConfig {}) => {
+                Backend::Postgres(PostgresLog::connect(&pool))
+            }
+        };
+        let bus = Self { backend, pool };
+        match bus.ping().await {
+            Err(BusError::Unavailable(error)) => {
+                tracing::warn!(error = format!("{error:#}"), "the log does not answer yet");
+                Ok(bus)
+            }
+            refused_or_fine => refused_or_fine.map(|()| bus),
+        }
     }
 
     pub fn publisher(&self) -> Arc<dyn Publisher> {
-        Arc::clone(&self.publisher)
+        match &self.backend {
+            Backend::Kafka(log) => log.publisher(),
+            Backend::Postgres(log) => log.publisher(),
+        }
     }
 
     /// Runs the handler until shutdown; returns after drain and commit.
     pub async fn consume<H: Handler>(
         &self,
-        _settings: ConsumerSettings,
-        _handler: H,
+        settings: ConsumerSettings,
+        handler: H,
         shutdown: CancellationToken,
     ) -> Result<(), ConsumerError> {
-        shutdown.cancelled().await;
-        Ok(())
+        self.run(settings, Single(handler), shutdown).await
     }
 
     /// As [`Bus::consume`], many events at a time.
     pub async fn consume_batches<H: BatchHandler>(
         &self,
-        _settings: ConsumerSettings,
-        _handler: H,
+        settings: ConsumerSettings,
+        handler: H,
         shutdown: CancellationToken,
     ) -> Result<(), ConsumerError> {
-        shutdown.cancelled().await;
-        Ok(())
+        let batch_size = settings.batch_size;
+        self.run(settings, Batched { handler, batch_size }, shutdown).await
+    }
+
+    async fn run<W: Work>(
+        &self,
+        settings: ConsumerSettings,
+        work: W,
+        shutdown: CancellationToken,
+    ) -> Result<(), ConsumerError> {
+        let ConsumerSettings { group, topic, .. } = settings;
+        let parking: Arc<dyn Parking> = match settings.parking {
+            true => Arc::new(ParkedKeys::new(self.pool.clone(), group, topic)),
+            false => Arc::new(NoParking { group }),
+        };
+        let around = Surroundings { group, topic, meters: Meters::new(group, topic), parking };
+        let publisher = self.publisher();
+        match &self.backend {
+            Backend::Kafka(log) => {
+                let source = log.source(&settings).map_err(anyhow::Error::new);
+                let source = source.map_err(ConsumerError::Fatal)?;
+                runner::run(source, work, settings, around, publisher, shutdown).await
+            }
+            Backend::Postgres(log) => {
+                let source = log.source(group, topic);
+                runner::run(source, work, settings, around, publisher, shutdown).await
+            }
+        }
+    }
+
+    /// How far every group is behind, per partition.
+    pub async fn lag(&self) -> Result<Vec<Lag>, BusError> {
+        match &self.backend {
+            Backend::Kafka(log) => log.lag().await,
+            Backend::Postgres(log) => log.lag().await,
+        }
+    }
+
+    /// Whether the log answers.
+    pub async fn ping(&self) -> Result<(), BusError> {
+        match &self.backend {
+            Backend::Kafka(log) => log.ping().await,
+            Backend::Postgres(log) => log.ping().await,
+        }
+    }
+
+    /// Opens a topic for people to read.
+    pub async fn reader(&self, settings: ReadSettings) -> Result<Reader, BusError> {
+        match &self.backend {
+            Backend::Kafka(log) => log.reader(settings).await,
+            Backend::Postgres(log) => log.reader(settings).await,
+        }
+    }
+
+    /// Every difference between the specs and the log.
+    pub async fn plan_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicChange>, BusError> {
+        match &self.backend {
+            Backend::Kafka(log) => log.plan_topics(specs).await,
+            Backend::Postgres(log) => log.plan_topics(specs).await,
+        }
+    }
+
+    /// Creates and changes topics; gives what was planned, with what was refused.
+    pub async fn apply_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicChange>, BusError> {
+        match &self.backend {
+            Backend::Kafka(log) => log.apply_topics(specs).await,
+            Backend::Postgres(log) => log.apply_topics(specs).await,
+        }
     }
 }

@@ -6,22 +6,25 @@
 //! group share the partitions; what cannot be handled stands in `fte.dlq`.
 
 mod bus;
+mod clock;
 mod handler;
+mod kafka;
 mod lag;
+mod meters;
 mod migrate;
 mod parking;
 mod postgres;
 mod reader;
 mod record;
 mod replay;
+mod runner;
 mod source;
 mod topics;
 pub mod trace;
 
-pub use bus::{
-    Bus, BusConfig, BusError, ConsumerError, ConsumerSettings, KafkaConfig, PostgresConfig,
-};
+pub use bus::{Bus, BusConfig, BusError, ConsumerError, ConsumerSettings, PostgresConfig};
 pub use handler::{BatchHandler, Failure, Handler, Outcome};
+pub use kafka::KafkaConfig;
 pub use lag::Lag;
 pub use migrate::migrate;
 pub use reader::{ReadFrom, ReadRecord, ReadSettings, Reader};
