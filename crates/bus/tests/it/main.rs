@@ -1,0 +1,8 @@
+//! The promises of the bus, on a real broker and a real database. What both logs
+//! promise stands in `suite` and runs on each; `kafka` and `postgres` add their own.
+
+mod child;
+mod fixture;
+mod kafka;
+mod member;
+mod suite;

@@ -1,0 +1,7 @@
+//! What every log promises.
+
+pub(crate) mod batches;
+pub(crate) mod failures;
+pub(crate) mod order;
+pub(crate) mod resume;
+pub(crate) mod tools;
