@@ -1,0 +1,90 @@
+//! The support policy: who takes what, what always goes to a person, what a reply
+//! may say. Data from `policy/`, read once; every decision here is a pure function.
+
+mod files;
+mod guard;
+mod load;
+mod pattern;
+mod reading;
+mod text;
+
+use std::collections::BTreeMap;
+
+use contract::{Category, Plan, Priority};
+
+pub(crate) use files::{RepliesFile, SearchFile};
+pub(crate) use guard::Guard;
+pub use load::PolicyError;
+use pattern::{Matcher, PatternId};
+pub use reading::{Hit, Kind, Reading};
+pub(crate) use text::{fold, own_words, sentences};
+
+/// A policy that was read and checked.
+#[derive(Debug)]
+pub struct Policy {
+    hash: String,
+    people: BTreeMap<Category, String>,
+    first_answer: BTreeMap<Plan, String>,
+    pub(crate) replies: RepliesFile,
+    pub(crate) search: SearchFile,
+    readers: Readers,
+    pub(crate) guard: Guard,
+}
+
+/// Everything that is looked for in a customer's words, in one matcher.
+#[derive(Debug)]
+struct Readers {
+    matcher: Matcher,
+    always: Vec<Rule>,
+    talk: Talk,
+    cues: Vec<(Category, Vec<PatternId>)>,
+    chosen: f64,
+    /// The gravest first.
+    priorities: Vec<(Priority, Vec<PatternId>)>,
+    otherwise: Priority,
+}
+
+/// A rule of the floor.
+#[derive(Debug)]
+struct Rule {
+    id: String,
+    category: Category,
+    priority: Priority,
+    reason: String,
+    next_step: String,
+    when: Vec<PatternId>,
+    unless: Vec<PatternId>,
+    also: Vec<PatternId>,
+    contains: Vec<String>,
+}
+
+/// Kinds of messages that ask nothing an article could answer.
+#[derive(Debug)]
+struct Talk {
+    trouble: Vec<PatternId>,
+    greeting: Vec<PatternId>,
+    thanks: Vec<PatternId>,
+    praise: Vec<PatternId>,
+    feedback: Vec<PatternId>,
+    wish: Vec<PatternId>,
+    spam: Vec<PatternId>,
+    automatic: Vec<PatternId>,
+}
+
+impl Policy {
+    /// SHA-256 of the files, in hexadecimal.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Who takes a ticket of this category.
+    pub fn person(&self, category: Category) -> &str {
+        // Every category has its person: checked while loading.
+        self.people.get(&category).map_or("", String::as_str)
+    }
+
+    /// By when a customer of this plan has an answer; an unknown plan counts as free.
+    pub fn first_answer(&self, plan: Option<Plan>) -> &str {
+        self.first_answer.get(&plan.unwrap_or(Plan::Free)).map_or("", String::as_str)
+    }
+}

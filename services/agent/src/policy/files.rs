@@ -1,0 +1,147 @@
+//! The files of `policy/` as types. A field that is missing, unknown or of the
+//! wrong kind is refused while reading.
+
+use std::collections::BTreeMap;
+
+use contract::{Category, Plan, Priority};
+use serde::Deserialize;
+
+pub(crate) type Sets = BTreeMap<String, Vec<String>>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PeopleFile {
+    pub(crate) people: Vec<Person>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Person {
+    pub(crate) name: String,
+    pub(crate) takes: Vec<Category>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TimesFile {
+    pub(crate) first_answer: BTreeMap<Plan, String>,
+}
+
+/// Every fixed text, word by word.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RepliesFile {
+    pub(crate) web_form: Frame,
+    pub(crate) answer: AnswerTexts,
+    pub(crate) hand_over: HandOverTexts,
+    pub(crate) short: ShortTexts,
+    pub(crate) person_notice: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Frame {
+    pub(crate) greeting: String,
+    pub(crate) greeting_without_name: String,
+    pub(crate) reference: String,
+    pub(crate) contact: String,
+    pub(crate) signature: String,
+    pub(crate) max_words: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AnswerTexts {
+    pub(crate) opening: String,
+    pub(crate) closing: String,
+    pub(crate) source: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HandOverTexts {
+    pub(crate) acknowledgement: BTreeMap<Category, String>,
+    pub(crate) takes_over: String,
+    pub(crate) failed: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShortTexts {
+    pub(crate) greeting: String,
+    pub(crate) thanks: String,
+    pub(crate) praise: String,
+    pub(crate) feedback: String,
+    pub(crate) wish: String,
+    pub(crate) empty: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GuardFile {
+    pub(crate) remove: Vec<String>,
+    pub(crate) sets: Sets,
+    pub(crate) refuse: Vec<String>,
+}
+
+/// How a question becomes a search.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SearchFile {
+    pub(crate) answer_from: f64,
+    pub(crate) wish_answer_from: f64,
+    pub(crate) max_terms: usize,
+    pub(crate) chatter: Vec<String>,
+    pub(crate) same: Vec<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TalkFile {
+    pub(crate) sets: Sets,
+    pub(crate) trouble: Vec<String>,
+    pub(crate) greeting: Vec<String>,
+    pub(crate) thanks: Vec<String>,
+    pub(crate) praise: Vec<String>,
+    pub(crate) feedback: Vec<String>,
+    pub(crate) wish: Vec<String>,
+    pub(crate) spam: Vec<String>,
+    pub(crate) automatic: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CategoriesFile {
+    pub(crate) chosen: f64,
+    pub(crate) sets: Sets,
+    pub(crate) categories: BTreeMap<Category, Vec<String>>,
+    pub(crate) priorities: BTreeMap<Priority, Vec<String>>,
+    pub(crate) otherwise: Priority,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RulesFile {
+    pub(crate) real_words: Vec<String>,
+    pub(crate) sets: Sets,
+    pub(crate) always: Vec<RuleEntry>,
+}
+
+/// One rule as it stands in the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RuleEntry {
+    pub(crate) id: String,
+    pub(crate) category: Category,
+    pub(crate) priority: Priority,
+    pub(crate) reason: String,
+    pub(crate) next_step: String,
+    pub(crate) when: Vec<String>,
+    #[serde(default)]
+    pub(crate) unless: Vec<String>,
+    #[serde(default)]
+    pub(crate) also: Vec<String>,
+    /// Text in writings that put no space between words.
+    #[serde(default)]
+    pub(crate) contains: Vec<String>,
+}

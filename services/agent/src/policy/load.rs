@@ -1,0 +1,293 @@
+//! Reads `policy/` once at the start and refuses what is wrong, naming file and field.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use contract::{Category, Plan};
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+
+use crate::policy::files::{
+    CategoriesFile, GuardFile, PeopleFile, RepliesFile, RulesFile, SearchFile, Sets, TalkFile,
+    TimesFile,
+};
+use crate::policy::pattern::{Matcher, PatternId};
+use crate::policy::{Guard, Policy, Readers, Rule, Talk};
+
+/// A file of the policy that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("policy file {file}: {field}: {problem}")]
+pub struct PolicyError {
+    pub file: String,
+    pub field: String,
+    pub problem: String,
+}
+
+fn wrong(file: &str, field: impl Into<String>, problem: impl ToString) -> PolicyError {
+    let problem = problem.to_string();
+    let first_line = problem.lines().next().unwrap_or_default().to_owned();
+    PolicyError { file: file.to_owned(), field: field.into(), problem: first_line }
+}
+
+const FILES: &[&str] = &[
+    "categories.yaml", "guard.yaml", "people.yaml", "replies.yaml", "rules.yaml", "search.yaml",
+    "talk.yaml", "times.yaml",
+];
+
+/// Reads files of one folder and keeps the hash of what it read.
+struct Folder<'a> {
+    path: &'a Path,
+    hash: Sha256,
+}
+
+impl Folder<'_> {
+    fn read<T: DeserializeOwned>(&mut self, file: &'static str) -> Result<T, PolicyError> {
+        let text = std::fs::read_to_string(self.path.join(file))
+            .map_err(|error| wrong(file, "file", error))?;
+        for part in [file, &text] {
+            self.hash.update((part.len() as u64).to_be_bytes());
+            self.hash.update(part);
+        }
+        serde_saphyr::from_str(&text).map_err(|error| {
+            let problem = error.to_string();
+            let field = problem.split('`').nth(1).unwrap_or("yaml").to_owned();
+            wrong(file, field, problem)
+        })
+    }
+}
+
+/// Adds the patterns of one file and names the field of one that cannot be read.
+struct PatternsOf<'a> {
+    matcher: &'a mut Matcher,
+    file: &'static str,
+    sets: &'a Sets,
+}
+
+impl PatternsOf<'_> {
+    fn add(&mut self, field: &str, sources: &[String]) -> Result<Vec<PatternId>, PolicyError> {
+        let add = |(at, source): (usize, &String)| {
+            let field = || format!("{field}[{at}]");
+            self.matcher.add(source, self.sets).map_err(|error| wrong(self.file, field(), error))
+        };
+        sources.iter().enumerate().map(add).collect()
+    }
+}
+
+impl Policy {
+    /// Reads and checks the files of a policy folder.
+    pub fn load(path: &Path) -> Result<Self, PolicyError> {
+        let mut folder = Folder { path, hash: Sha256::new() };
+        let categories: CategoriesFile = folder.read("categories.yaml")?;
+        let guard: GuardFile = folder.read("guard.yaml")?;
+        let people: PeopleFile = folder.read("people.yaml")?;
+        let replies: RepliesFile = folder.read("replies.yaml")?;
+        let rules: RulesFile = folder.read("rules.yaml")?;
+        let search: SearchFile = folder.read("search.yaml")?;
+        let talk: TalkFile = folder.read("talk.yaml")?;
+        let times: TimesFile = folder.read("times.yaml")?;
+        check_folder(path)?;
+        check_search(&search)?;
+        check_replies(&replies)?;
+
+        let mut matcher = Matcher::new(&rules.real_words);
+        let always = read_rules(rules, &mut matcher)?;
+        let talk = read_talk(talk, &mut matcher)?;
+        let (cues, priorities) = read_cues(&categories, &mut matcher)?;
+        let guard = read_guard(guard)?;
+        let policy = Self {
+            hash: folder.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+            people: by_category(&people)?,
+            first_answer: by_plan(times)?,
+            replies,
+            search,
+            readers: Readers {
+                matcher,
+                always,
+                talk,
+                cues,
+                chosen: categories.chosen,
+                priorities,
+                otherwise: categories.otherwise,
+            },
+            guard,
+        };
+        policy.check_own_texts()?;
+        Ok(policy)
+    }
+
+    /// What the product itself says must pass its own guard.
+    fn check_own_texts(&self) -> Result<(), PolicyError> {
+        let texts = &self.replies;
+        let short = &texts.short;
+        let fixed = [
+            ("answer.opening", &texts.answer.opening),
+            ("answer.closing", &texts.answer.closing),
+            ("hand_over.takes_over", &texts.hand_over.takes_over),
+            ("hand_over.failed", &texts.hand_over.failed),
+            ("short.greeting", &short.greeting),
+            ("short.thanks", &short.thanks),
+            ("short.praise", &short.praise),
+            ("short.feedback", &short.feedback),
+            ("short.wish", &short.wish),
+            ("short.empty", &short.empty),
+            ("person_notice", &texts.person_notice),
+            ("web_form.contact", &texts.web_form.contact),
+        ];
+        let acknowledgements = texts.hand_over.acknowledgement.iter();
+        let named = acknowledgements
+            .map(|(category, text)| (format!("hand_over.acknowledgement.{category}"), text))
+            .chain(fixed.map(|(field, text)| (field.to_owned(), text)));
+        for (field, text) in named {
+            if self.guard.refuses(text).is_some() || self.guard.clean(text) != *text {
+                return Err(wrong("replies.yaml", field, "says what guard.yaml forbids"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file that nobody reads is most often a misspelt name.
+fn check_folder(path: &Path) -> Result<(), PolicyError> {
+    let entries = std::fs::read_dir(path).map_err(|error| wrong("policy", "folder", error))?;
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
+        if is_yaml && !FILES.contains(&name.as_str()) {
+            return Err(wrong(&name, "file", "is not a file of the policy"));
+        }
+    }
+    Ok(())
+}
+
+fn by_category(file: &PeopleFile) -> Result<BTreeMap<Category, String>, PolicyError> {
+    let mut people = BTreeMap::new();
+    for (at, person) in file.people.iter().enumerate() {
+        if person.name.trim().is_empty() {
+            return Err(wrong("people.yaml", format!("people[{at}].name"), "is empty"));
+        }
+        for category in &person.takes {
+            if people.insert(*category, person.name.clone()).is_some() {
+                let field = format!("people[{at}].takes");
+                return Err(wrong("people.yaml", field, format!("{category} stands twice")));
+            }
+        }
+    }
+    match Category::ALL.iter().find(|category| !people.contains_key(category)) {
+        Some(missing) => Err(wrong("people.yaml", "people", format!("nobody takes {missing}"))),
+        None => Ok(people),
+    }
+}
+
+fn by_plan(file: TimesFile) -> Result<BTreeMap<Plan, String>, PolicyError> {
+    match Plan::ALL.iter().find(|plan| !file.first_answer.contains_key(plan)) {
+        Some(plan) => Err(wrong("times.yaml", format!("first_answer.{plan}"), "is missing")),
+        None => Ok(file.first_answer),
+    }
+}
+
+fn check_search(search: &SearchFile) -> Result<(), PolicyError> {
+    for (field, value) in
+        [("answer_from", search.answer_from), ("wish_answer_from", search.wish_answer_from)]
+    {
+        if !(0.0..=1.0).contains(&value) {
+            return Err(wrong("search.yaml", field, "is not between 0 and 1"));
+        }
+    }
+    let terms = (1..=64).contains(&search.max_terms);
+    if terms { Ok(()) } else { Err(wrong("search.yaml", "max_terms", "is not between 1 and 64")) }
+}
+
+fn check_replies(replies: &RepliesFile) -> Result<(), PolicyError> {
+    if !(100..=2_000).contains(&replies.web_form.max_words) {
+        let problem = "is not between 100 and 2000";
+        return Err(wrong("replies.yaml", "web_form.max_words", problem));
+    }
+    let missing = Category::ALL
+        .iter()
+        .find(|category| !replies.hand_over.acknowledgement.contains_key(category));
+    if let Some(category) = missing {
+        let field = format!("hand_over.acknowledgement.{category}");
+        return Err(wrong("replies.yaml", field, "is missing"));
+    }
+    let needed = [
+        ("web_form.greeting", &replies.web_form.greeting, &["{name}"] as &[&str]),
+        ("web_form.reference", &replies.web_form.reference, &["{ref}"]),
+        ("answer.source", &replies.answer.source, &["{title}", "{chunk}", "{version}"]),
+        ("hand_over.takes_over", &replies.hand_over.takes_over, &["{person}", "{time}"]),
+        ("person_notice", &replies.person_notice, &["{person}"]),
+    ];
+    for (field, text, placeholders) in needed {
+        if let Some(missing) = placeholders.iter().find(|name| !text.contains(**name)) {
+            return Err(wrong("replies.yaml", field, format!("lacks {missing}")));
+        }
+    }
+    Ok(())
+}
+
+fn read_rules(file: RulesFile, matcher: &mut Matcher) -> Result<Vec<Rule>, PolicyError> {
+    let mut known = HashSet::new();
+    let sets = &file.sets;
+    let mut patterns = PatternsOf { matcher, file: "rules.yaml", sets };
+    let mut rules = Vec::new();
+    for entry in file.always {
+        let field = |part: &str| format!("always.{}.{part}", entry.id);
+        if !known.insert(entry.id.clone()) {
+            return Err(wrong("rules.yaml", field("id"), "stands twice"));
+        }
+        if entry.when.is_empty() {
+            return Err(wrong("rules.yaml", field("when"), "is empty"));
+        }
+        rules.push(Rule {
+            when: patterns.add(&field("when"), &entry.when)?,
+            unless: patterns.add(&field("unless"), &entry.unless)?,
+            also: patterns.add(&field("also"), &entry.also)?,
+            contains: entry.contains.iter().map(|text| text.to_lowercase()).collect(),
+            id: entry.id,
+            category: entry.category,
+            priority: entry.priority,
+            reason: entry.reason,
+            next_step: entry.next_step,
+        });
+    }
+    Ok(rules)
+}
+
+fn read_talk(file: TalkFile, matcher: &mut Matcher) -> Result<Talk, PolicyError> {
+    let mut patterns = PatternsOf { matcher, file: "talk.yaml", sets: &file.sets };
+    Ok(Talk {
+        trouble: patterns.add("trouble", &file.trouble)?,
+        greeting: patterns.add("greeting", &file.greeting)?,
+        thanks: patterns.add("thanks", &file.thanks)?,
+        praise: patterns.add("praise", &file.praise)?,
+        feedback: patterns.add("feedback", &file.feedback)?,
+        wish: patterns.add("wish", &file.wish)?,
+        spam: patterns.add("spam", &file.spam)?,
+        automatic: patterns.add("automatic", &file.automatic)?,
+    })
+}
+
+type Cues = (Vec<(Category, Vec<PatternId>)>, Vec<(contract::Priority, Vec<PatternId>)>);
+
+fn read_cues(file: &CategoriesFile, matcher: &mut Matcher) -> Result<Cues, PolicyError> {
+    let mut patterns = PatternsOf { matcher, file: "categories.yaml", sets: &file.sets };
+    let mut categories = Vec::new();
+    for (category, sources) in &file.categories {
+        categories.push((*category, patterns.add(&format!("categories.{category}"), sources)?));
+    }
+    let mut priorities = Vec::new();
+    // The gravest first.
+    for (priority, sources) in file.priorities.iter().rev() {
+        priorities.push((*priority, patterns.add(&format!("priorities.{priority}"), sources)?));
+    }
+    Ok((categories, priorities))
+}
+
+fn read_guard(file: GuardFile) -> Result<Guard, PolicyError> {
+    let mut matcher = Matcher::new(&[]);
+    PatternsOf { matcher: &mut matcher, file: "guard.yaml", sets: &file.sets }
+        .add("refuse", &file.refuse)?;
+    if let Some(at) = file.remove.iter().position(|phrase| phrase.trim().is_empty()) {
+        return Err(wrong("guard.yaml", format!("remove[{at}]"), "is empty"));
+    }
+    Ok(Guard { remove: file.remove, matcher })
+}
