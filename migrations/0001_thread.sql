@@ -257,7 +257,16 @@ create table knowledge_base (
     constraint knowledge_base_pkey primary key (chunk_id, version)
 );
 create unique index knowledge_base_current on knowledge_base (chunk_id) where is_current;
-create index knowledge_base_search on knowledge_base using gin (search) where is_current;
+
+-- The current chunks by word, so that one short statement ranks them for a question.
+-- Written with the chunks; the weight says how much of the chunk is about the word.
+create table knowledge_terms (
+    lexeme text not null,
+    chunk_id text not null,
+    weight double precision not null,
+    constraint knowledge_terms_pkey primary key (lexeme, chunk_id) include (weight)
+);
+create index knowledge_terms_chunk on knowledge_terms (chunk_id);
 
 -- Facts as they came off the topic, once each.
 create table metric_facts (

@@ -1,1 +1,4 @@
-//! Placeholder.
+//! How texts look on each channel. Pure: nothing here sends.
+
+mod plain;
+pub mod web_form;

@@ -30,8 +30,14 @@ fn wrong(file: &str, field: impl Into<String>, problem: impl ToString) -> Policy
 }
 
 const FILES: &[&str] = &[
-    "categories.yaml", "guard.yaml", "people.yaml", "replies.yaml", "rules.yaml", "search.yaml",
-    "talk.yaml", "times.yaml",
+    "categories.yaml",
+    "guard.yaml",
+    "people.yaml",
+    "replies.yaml",
+    "rules.yaml",
+    "search.yaml",
+    "talk.yaml",
+    "times.yaml",
 ];
 
 /// Reads files of one folder and keeps the hash of what it read.

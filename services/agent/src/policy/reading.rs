@@ -64,13 +64,18 @@ struct Findings<'a> {
 
 impl<'a> Findings<'a> {
     fn new(sentences: &'a [Sentence], matches: &'a [Match]) -> Self {
-        let found =
-            matches.iter().map(|found| ((found.pattern, found.sentence), found)).collect();
+        let found = matches.iter().map(|found| ((found.pattern, found.sentence), found)).collect();
         Self { sentences, found }
     }
 
     fn in_sentence(&self, patterns: &[PatternId], sentence: usize) -> Option<&'a Match> {
         patterns.iter().find_map(|pattern| self.found.get(&(*pattern, sentence)).copied())
+    }
+
+    /// Tokens of the longest match in a sentence.
+    fn longest(&self, patterns: &[PatternId], sentence: usize) -> Option<usize> {
+        let found = patterns.iter().filter_map(|pattern| self.found.get(&(*pattern, sentence)));
+        found.map(|found| found.to - found.from).max()
     }
 
     fn anywhere(&self, patterns: &[PatternId]) -> bool {
@@ -85,17 +90,22 @@ impl<'a> Findings<'a> {
 
 impl Policy {
     /// Reads a subject, when it is new, and the messages below it.
-    pub fn read(&self, subject: Option<&str>, body: &str, chosen: Option<Category>) -> Reading {
-        let own = own_words(body);
-        let text = match subject.map(str::trim).filter(|subject| !subject.is_empty()) {
-            Some(subject) => format!("{subject}\n\n{own}"),
-            None => own,
-        };
+    pub fn read(
+        &self,
+        subject: Option<&str>,
+        bodies: &[&str],
+        chosen: Option<Category>,
+    ) -> Reading {
+        let subject = subject.map(|subject| subject.trim().to_owned());
+        let own = bodies.iter().map(|body| own_words(body));
+        let parts: Vec<String> =
+            subject.into_iter().chain(own).filter(|part| !part.is_empty()).collect();
+        let text = parts.join("\n\n");
         let sentences = sentences(&text);
         let matches = self.readers.matcher.read(&sentences);
         let findings = Findings::new(&sentences, &matches);
         let hits = self.readers.hits(&text, &findings);
-        let kind = self.readers.kind(subject.map_or(0, |_| 1), &findings);
+        let kind = self.readers.kind(&findings);
         let category = match hits.first() {
             Some(hit) if hit.category != Category::General => hit.category,
             _ => self.readers.category(kind, chosen, &findings),
@@ -111,16 +121,17 @@ impl Readers {
         let mut hits: Vec<Hit> =
             self.always.iter().filter_map(|rule| rule.hit(text, &lower, findings)).collect();
         // A request for a person names no subject: what else was found decides who it is.
-        hits.sort_by_key(|hit| (hit.category == Category::General, std::cmp::Reverse(hit.priority)));
+        hits.sort_by_key(|hit| {
+            (hit.category == Category::General, std::cmp::Reverse(hit.priority))
+        });
         hits
     }
 
-    fn kind(&self, subjects: usize, findings: &Findings<'_>) -> Kind {
+    fn kind(&self, findings: &Findings<'_>) -> Kind {
         let talk = &self.talk;
         let all = findings.sentences;
-        let body: Vec<usize> = (0..all.len()).collect();
         let words: usize = all.iter().map(|sentence| sentence.tokens.len()).sum();
-        if all.iter().skip(subjects).all(|sentence| sentence.tokens.is_empty()) && words == 0 {
+        if words == 0 {
             return Kind::Empty;
         }
         if findings.anywhere(&talk.automatic) {
@@ -137,10 +148,9 @@ impl Readers {
             return Kind::Question;
         }
         let friendly = |patterns: &[PatternId]| {
-            body.iter().all(|at| {
-                let in_thanks = findings.in_sentence(patterns, *at);
-                let length = all.get(*at).map_or(0, |sentence| sentence.tokens.len());
-                in_thanks.is_some_and(|found| length - (found.to - found.from) <= FRIENDLY_REST)
+            all.iter().enumerate().all(|(at, sentence)| {
+                let most = findings.longest(patterns, at);
+                most.is_some_and(|most| sentence.tokens.len() - most <= FRIENDLY_REST)
             })
         };
         let thanks: Vec<PatternId> =
@@ -155,12 +165,7 @@ impl Readers {
     }
 
     /// The category with most cues; what the customer chose weighs in, and ties go to it.
-    fn category(
-        &self,
-        kind: Kind,
-        chosen: Option<Category>,
-        findings: &Findings<'_>,
-    ) -> Category {
+    fn category(&self, kind: Kind, chosen: Option<Category>, findings: &Findings<'_>) -> Category {
         match kind {
             Kind::Wish => return Category::FeatureRequest,
             Kind::Praise | Kind::Feedback => return Category::Feedback,
@@ -222,15 +227,4 @@ impl Rule {
             span,
         })
     }
-}
-
-/// The rules that hold, as a set of their ids.
-#[cfg(test)]
-pub(crate) fn rules_of(reading: &Reading) -> std::collections::BTreeSet<String> {
-    reading.hits.iter().map(|hit| hit.rule.clone()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    include!("reading_tests.rs");
 }

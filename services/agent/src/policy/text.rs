@@ -33,10 +33,27 @@ const SIGNATURE_LINES: usize = 6;
 const WRAPPED_LINE_CHARS: usize = 50;
 
 const CLOSINGS: &[&str] = &[
-    "best", "best regards", "best wishes", "cheers", "greetings", "kind regards", "many thanks",
-    "mit freundlichen grüßen", "regards", "saludos", "sincerely", "thank you", "thanks",
-    "thanks and regards", "viele grüße", "warm regards", "with kind regards", "yours",
-    "yours faithfully", "yours sincerely", "yours truly",
+    "best",
+    "best regards",
+    "best wishes",
+    "cheers",
+    "greetings",
+    "kind regards",
+    "many thanks",
+    "mit freundlichen grüßen",
+    "regards",
+    "saludos",
+    "sincerely",
+    "thank you",
+    "thanks",
+    "thanks and regards",
+    "viele grüße",
+    "warm regards",
+    "with kind regards",
+    "yours",
+    "yours faithfully",
+    "yours sincerely",
+    "yours truly",
 ];
 
 /// What the customer wrote here and now: without quoted mail and signatures.
@@ -378,7 +395,10 @@ mod tests {
     #[test]
     fn a_signature_is_cut_with_and_without_its_delimiter() {
         assert_eq!(own_words("Hello there\n-- \nSam, Refund Lawyer"), "Hello there");
-        assert_eq!(own_words("All good.\nBest regards,\nSam\nLegal Counsel"), "All good.\nBest regards,");
+        assert_eq!(
+            own_words("All good.\nBest regards,\nSam\nLegal Counsel"),
+            "All good.\nBest regards,"
+        );
         assert_eq!(own_words("Thanks,\nI want a refund."), "Thanks,\nI want a refund.");
     }
 
