@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use contract::{Author, Channel, ConversationId, DeliveryId};
 use serde_json::Value;
-use sqlx::{FromRow, PgExecutor};
+use sqlx::{FromRow, PgExecutor, Row as _};
 use uuid::Uuid;
 
 use crate::Error;
@@ -82,6 +82,8 @@ pub struct Begun {
     pub channel: Channel,
     #[sqlx(try_from = "String")]
     pub author: Author,
+    /// The last message it covers; 0 when none.
+    pub last_seq: i64,
     pub body: String,
     pub hand_off: Option<Value>,
     /// Guards every later step of this try.
@@ -99,129 +101,88 @@ pub struct Look {
     pub begun: Vec<Begun>,
     /// The agent's deliveries that a person's act has overtaken.
     pub cancelled: Vec<DeliveryId>,
+    /// Due, but their conversation was locked: look again soon.
+    pub skipped: usize,
 }
 
 /// Begins the first open delivery of each conversation with something due at this
-/// outlet, at most `limit` of them.
+/// outlet, at most `limit` of them; and once more those whose lease ran out, so it
+/// is for outlets at which a second send does no harm.
 ///
 /// The lock on the conversation is the fence: taking and closing hold it while they
 /// raise `owner_epoch`, a locked row is left out, and a row that was changed before
 /// the lock is read in its newest version. So no agent's delivery begins after
-/// "take" has committed. A cancelled reply of which nothing was begun gives its
-/// messages back to be handled, unless a person has answered or closed since.
+/// "take" has committed. What is cancelled here was on its way when a person acted;
+/// that act has given its messages back already.
 pub async fn begin(
     executor: impl PgExecutor<'_>,
     outlet: &str,
     limit: usize,
     lease: Duration,
 ) -> Result<Look, Error> {
-    let rows: Vec<BeginRow> = sqlx::query_as(BEGIN)
+    let rows = sqlx::query(BEGIN)
         .bind(outlet)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .bind(lease.as_secs_f64())
         .fetch_all(executor)
         .await?;
     let mut look = Look::default();
+    let mut due = 0;
     for row in rows {
-        if row.state == "sending" {
-            look.begun.push(row.begun);
-        } else {
-            look.cancelled.push(row.begun.id);
+        due = row.try_get::<i64, _>("due")?;
+        match row.try_get::<Option<&str>, _>("state")? {
+            None => {}
+            Some("sending") => look.begun.push(Begun::from_row(&row)?),
+            Some(_) => look.cancelled.push(row.try_get::<Uuid, _>("id")?.into()),
         }
     }
+    let met = look.begun.len() + look.cancelled.len();
+    look.skipped = usize::try_from(due).map_err(Error::row)?.saturating_sub(met);
     Ok(look)
-}
-
-#[derive(Debug, FromRow)]
-struct BeginRow {
-    state: String,
-    #[sqlx(flatten)]
-    begun: Begun,
 }
 
 const BEGIN: &str = "
 with due as materialized (
-    select id, conversation_id from deliveries due
-    where outlet = $1 and state = 'pending' and next_attempt_at <= now()
-        and not exists (select from deliveries earlier
-            where earlier.conversation_id = due.conversation_id and earlier.outlet = $1
-                and earlier.position < due.position
-                and earlier.state in ('pending', 'sending', 'outcome_unknown'))
-    order by next_attempt_at limit $2
+    (select id, conversation_id from deliveries first
+     where outlet = $1 and state = 'pending' and next_attempt_at <= now()
+         and not exists (select from deliveries earlier
+             where earlier.conversation_id = first.conversation_id and earlier.outlet = $1
+                 and earlier.position < first.position
+                 and earlier.state in ('pending', 'sending', 'outcome_unknown'))
+     order by next_attempt_at limit $2)
+    union all
+    (select id, conversation_id from deliveries
+     where outlet = $1 and state = 'sending' and lease_until < now() limit $2)
 ),
 locked as materialized (
-    select id, channel, owner_epoch, status, handled_seq, first_reply_at
+    select id, channel, owner_epoch, first_reply_at
     from conversations where id in (select conversation_id from due)
     order by id
     for no key update skip locked
 ),
 begun as (
     update deliveries delivery set
-        state = case when delivery.author = 'agent' and delivery.owner_epoch < locked.owner_epoch
+        state = case when delivery.state = 'pending' and delivery.author = 'agent'
+                and delivery.owner_epoch < locked.owner_epoch
             then 'cancelled' else 'sending' end,
         attempt = delivery.attempt + 1,
         lease_until = now() + make_interval(secs => $3)
     from due, locked
     where delivery.id = due.id and locked.id = due.conversation_id
-        and delivery.state = 'pending' and delivery.next_attempt_at <= now()
+        and (delivery.state = 'pending' and delivery.next_attempt_at <= now()
+            or delivery.state = 'sending' and delivery.lease_until < now())
     returning delivery.*
 ),
 logged as (
     insert into delivery_events (delivery_id, state, attempt, detail)
-    select id, state, attempt, case when state = 'cancelled' then 'a person took over' else '' end
+    select id, state, attempt, case when state = 'cancelled' then 'a person acted first' else '' end
     from begun
-),
-given_back as (
-    select begun.conversation_id, min(begun.first_seq) as first_seq from begun
-    where begun.state = 'cancelled' and begun.first_seq > 0
-        and not exists (select from deliveries part
-            where part.reply_id = begun.reply_id and part.state not in ('pending', 'cancelled'))
-        and not exists (select from deliveries answer
-            where answer.conversation_id = begun.conversation_id and answer.author = 'person'
-                and answer.owner_epoch > begun.owner_epoch)
-    group by begun.conversation_id
-),
-unhandled as (
-    update conversations conversation set handled_seq = given_back.first_seq - 1
-    from given_back, locked
-    where conversation.id = given_back.conversation_id and locked.id = conversation.id
-        and locked.status = 'open' and locked.handled_seq >= given_back.first_seq
-    returning conversation.id, conversation.handled_seq
-),
-reopened as (
-    update messages message set outcome = null, outcome_reason = null, turn_id = null
-    from unhandled
-    where message.conversation_id = unhandled.id and message.seq > unhandled.handled_seq
 )
-select begun.id, begun.conversation_id, locked.channel, begun.author, begun.body, begun.hand_off,
-    begun.attempt, begun.traceparent, begun.state, app_now() as begun_at,
+select counted.due, begun.id, begun.conversation_id, locked.channel, begun.author,
+    begun.last_seq, begun.body, begun.hand_off, begun.attempt, begun.traceparent, begun.state,
+    app_now() as begun_at,
     case when locked.first_reply_at is null then (select sent_at from messages
         where messages.conversation_id = begun.conversation_id and seq = 1) end as unanswered_since
-from begun join locked on locked.id = begun.conversation_id
+from (select count(*) as due from due) as counted
+left join (begun join locked on locked.id = begun.conversation_id) on true
 order by begun.position";
-
-/// Makes deliveries whose lease ran out due again, at outlets where a second send
-/// does no harm. Returns how many.
-pub async fn recover(executor: impl PgExecutor<'_>, outlet: &str) -> Result<u64, Error> {
-    let done = sqlx::query(
-        "with lost as (
-             select id from deliveries
-             where state = 'sending' and lease_until < now() and outlet = $1
-             order by id for update skip locked
-         ),
-         recovered as (
-             update deliveries delivery set
-                 state = 'pending', lease_until = null, next_attempt_at = now(),
-                 last_error = 'the lease was lost'
-             from lost where delivery.id = lost.id
-             returning delivery.id, delivery.attempt
-         )
-         insert into delivery_events (delivery_id, state, attempt, detail)
-         select id, 'pending', attempt, 'the lease was lost' from recovered
-         on conflict do nothing",
-    )
-    .bind(outlet)
-    .execute(executor)
-    .await?;
-    Ok(done.rows_affected())
-}

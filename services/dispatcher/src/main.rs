@@ -1,1 +1,8 @@
-fn main() {}
+//! The dispatcher process.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    chassis::run("dispatcher", dispatcher::run).await
+}

@@ -1,5 +1,12 @@
 //! The resolver on a real PostgreSQL, with a log that remembers.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
 mod aliases;
 mod faults;
 mod follow_ups;
