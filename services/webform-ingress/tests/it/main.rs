@@ -1,0 +1,20 @@
+//! The web form's routes against a real PostgreSQL and a log that remembers.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
+mod docs;
+mod follow_up;
+mod hostile;
+mod keys;
+mod limits;
+mod pages;
+mod refs;
+mod status;
+mod submit;
+mod support;
