@@ -70,13 +70,11 @@ impl Telemetry {
     /// Exports what is left, within a bounded time.
     pub async fn shut_down(self) {
         let flushed = tokio::task::spawn_blocking(move || {
-            if let Some(traces) = &self.traces {
-                // Nobody is left to hear of a failed last export.
-                let _ = traces.shutdown_with_timeout(FLUSH);
-            }
-            let _ = self.metrics.shutdown_with_timeout(FLUSH);
+            // Nobody is left to hear of a failed last export.
+            self.traces.as_ref().map(|traces| traces.shutdown_with_timeout(FLUSH).ok());
+            self.metrics.shutdown_with_timeout(FLUSH).ok();
         });
-        let _ = tokio::time::timeout(FLUSH * 2, flushed).await;
+        tokio::time::timeout(FLUSH * 2, flushed).await.ok();
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{migrate, with_servers};
+use crate::commands::{inbox, lag, migrate, tail, with_servers};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 64 wrong settings or usage.
@@ -23,6 +23,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Migrate(migrate::Arguments),
+    Tail(tail::Arguments),
+    Lag(lag::Arguments),
+    Inbox(inbox::Arguments),
     #[command(hide = true)]
     WithServers(with_servers::Arguments),
 }
@@ -30,6 +33,9 @@ enum Command {
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Migrate(arguments) => migrate::run(arguments).await,
+        Command::Tail(arguments) => tail::run(arguments).await,
+        Command::Lag(arguments) => lag::run(arguments).await,
+        Command::Inbox(arguments) => inbox::run(arguments).await,
         Command::WithServers(arguments) => with_servers::run(arguments).await,
     }
 }

@@ -1,4 +1,7 @@
 //! One file per command: its arguments and what it does.
 
+pub(crate) mod inbox;
+pub(crate) mod lag;
 pub(crate) mod migrate;
+pub(crate) mod tail;
 pub(crate) mod with_servers;

@@ -1,7 +1,9 @@
 //! `fte`: the command line of the product, and all of it in one process.
 
+mod api;
 mod cli;
 mod commands;
+mod output;
 
 use std::process::ExitCode;
 
