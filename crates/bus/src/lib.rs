@@ -7,6 +7,7 @@
 
 mod bus;
 mod clock;
+mod dead_letters;
 mod handler;
 mod kafka;
 mod lag;
@@ -23,10 +24,12 @@ mod topics;
 pub mod trace;
 
 pub use bus::{Bus, BusConfig, BusError, ConsumerError, ConsumerSettings, PostgresConfig};
+pub use dead_letters::{DeadLetterError, DeadLetters, Letter, LetterFilter, LetterState};
 pub use handler::{BatchHandler, Failure, Handler, Outcome};
 pub use kafka::KafkaConfig;
 pub use lag::Lag;
 pub use migrate::migrate;
 pub use reader::{ReadFrom, ReadRecord, ReadSettings, Reader};
 pub use record::{Headers, PublishError, Publisher, Received, Record};
+pub use replay::{ReplayReport, ReplaySettings};
 pub use topics::{TopicChange, TopicSpec};

@@ -10,6 +10,8 @@ use crate::record::Received;
 use crate::replay::is_for_another_group;
 
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use table::ParkedKeys;
 

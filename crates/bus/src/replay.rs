@@ -1,87 +1,149 @@
-//! Marks on records that `fte dlq replay` published again.
+//! Replays dead letters: publishes them again, marked, and for parked ones watches
+//! them pass.
+//!
+//! A letter that nothing waits behind is published once and is done with; if it
+//! fails again it becomes a new letter. Parked letters go by lines (group, topic,
+//! key): the line is published in order, the consumer lets each pass as the next in
+//! line, and what arrived meanwhile has joined the line's end, so the replay goes
+//! round until the line is empty. A letter that fails again stops its line, with
+//! everything behind it still in order.
 
-use std::fmt;
-use std::str::FromStr;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use contract::EventId;
+use contract::{DeadLetter, EventId, Topic};
+use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::record::{Headers, Received};
+use crate::dead_letters::{DeadLetterError, DeadLetters, Letter, LetterFilter, LetterState};
+use crate::record::{EVENT_ID_HEADER, Record};
 
-/// The header that carries a [`Mark`].
-pub(crate) const REPLAY_HEADER: &str = "fte_replay";
+mod line;
+mod mark;
 
-/// Says which letter a record repeats, and for which group: the other groups of
-/// the topic have handled the original, so they pass it over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mark {
-    pub(crate) group: String,
-    pub(crate) letter_id: EventId,
-    /// Which replay of a parked letter this is; 0 for a letter that was not parked.
-    pub(crate) replay: i32,
+pub(crate) use mark::{Mark, REPLAY_HEADER, is_for_another_group};
+
+use line::Line;
+
+/// Lines replayed at once; each waits for its consumer most of the time.
+const LINES: usize = 32;
+
+/// Letters published in one call.
+const CHUNK: usize = 100;
+
+/// How to replay.
+#[derive(Debug, Clone, Copy)]
+pub struct ReplaySettings {
+    /// Only counts what would be replayed.
+    pub dry_run: bool,
+    /// How long a line may stand still before the replay gives it up: longer than a
+    /// consumer's retries of one event.
+    pub patience: Duration,
 }
 
-impl Mark {
-    /// The mark of a record; `None` for one that is no replay.
-    pub(crate) fn of(headers: &Headers) -> Option<Mark> {
-        headers.get_str(REPLAY_HEADER)?.parse().ok()
-    }
-
-    /// The mark of a replay that stands in this group's line of parked letters.
-    pub(crate) fn in_line(received: &Received, group: &str) -> Option<Mark> {
-        Mark::of(&received.headers).filter(|mark| mark.replay > 0 && mark.group == group)
-    }
-}
-
-impl fmt::Display for Mark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.group, self.letter_id, self.replay)
-    }
-}
-
-/// Whether a record is a replay meant for another group of its topic: this one has
-/// handled the original.
-pub(crate) fn is_for_another_group(received: &Received, group: &str) -> bool {
-    Mark::of(&received.headers).is_some_and(|mark| mark.group != group)
-}
-
-/// The text is not a mark.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NotAMark;
-
-impl FromStr for Mark {
-    type Err = NotAMark;
-
-    fn from_str(text: &str) -> Result<Self, NotAMark> {
-        let mut words = text.split(' ');
-        let (Some(group), Some(id), Some(replay), None) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
-            return Err(NotAMark);
-        };
-        Ok(Mark {
-            group: group.to_owned(),
-            letter_id: id.parse().map_err(|_| NotAMark)?,
-            replay: replay.parse().map_err(|_| NotAMark)?,
-        })
+impl Default for ReplaySettings {
+    fn default() -> Self {
+        Self { dry_run: false, patience: Duration::from_secs(120) }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What a replay has done so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReplayReport {
+    /// Letters that matched at the start, with all of the lines that they stand in.
+    pub found: usize,
+    /// Lines among them that later events wait behind.
+    pub lines: usize,
+    pub published: usize,
+    /// Parked letters that were handled; an open one counts as published only.
+    pub handled: usize,
+    /// Letters that failed again, each at the head of its line.
+    pub came_back: Vec<(EventId, String)>,
+    /// Lines that nobody read in time: is the consumer running?
+    pub unread: usize,
+}
 
-    #[test]
-    fn a_mark_reads_back_as_it_was_written() {
-        let mark = Mark { group: "agent".into(), letter_id: EventId::named("letter"), replay: 3 };
-        let mut headers = Headers::default();
-        headers.insert(REPLAY_HEADER, mark.to_string());
-
-        assert_eq!(Mark::of(&headers), Some(mark));
+impl DeadLetters {
+    /// Replays what matches. A parked letter takes its whole line with it: nothing of
+    /// a line can pass before its head. `progress` hears of every step.
+    pub async fn replay(
+        &self,
+        filter: &LetterFilter,
+        settings: ReplaySettings,
+        progress: impl Fn(&ReplayReport) + Sync,
+    ) -> Result<ReplayReport, DeadLetterError> {
+        let filter = LetterFilter { with_dealt_with: false, ..filter.clone() };
+        let (parked, open): (Vec<Letter>, Vec<Letter>) = self
+            .list(&filter)
+            .await?
+            .into_iter()
+            .partition(|letter| matches!(letter.state, LetterState::Parked { .. }));
+        let lines: BTreeSet<Line> = parked.iter().map(|letter| Line::of(&letter.letter)).collect();
+        let mut found = open.len();
+        for line in &lines {
+            found += self.line_length(line).await?;
+        }
+        let report = ReplayReport { found, lines: lines.len(), ..ReplayReport::default() };
+        let counter = Counter { report: Mutex::new(report), progress: &progress };
+        counter.add(|_| {});
+        if !settings.dry_run {
+            self.replay_open(&open, &counter).await?;
+            futures::stream::iter(lines)
+                .map(|line| self.replay_line(line, settings.patience, &counter))
+                .buffer_unordered(LINES)
+                .try_collect::<()>()
+                .await?;
+        }
+        Ok(counter.report.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    #[test]
-    fn other_text_is_no_mark() {
-        assert_eq!("agent".parse::<Mark>(), Err(NotAMark));
-        assert_eq!(Mark::of(&Headers::default()), None);
+    /// Publishes, then notes: a crash between the two publishes a letter again, whose
+    /// effect happens once all the same.
+    async fn replay_open<P: Fn(&ReplayReport)>(
+        &self,
+        letters: &[Letter],
+        counter: &Counter<'_, P>,
+    ) -> Result<(), DeadLetterError> {
+        for chunk in letters.chunks(CHUNK) {
+            let records: Vec<Record> =
+                chunk.iter().filter_map(|letter| record_of(&letter.letter, 0)).collect();
+            let published = records.len();
+            self.bus.publisher().publish_all(records).await?;
+            let ids: Vec<_> = chunk.iter().map(|letter| letter.id().as_uuid()).collect();
+            self.note(&ids, "replayed").await?;
+            counter.add(|report| report.published += published);
+        }
+        Ok(())
     }
+}
+
+/// The report, shared by the lines that run side by side.
+struct Counter<'a, P> {
+    report: Mutex<ReplayReport>,
+    progress: &'a P,
+}
+
+impl<P: Fn(&ReplayReport)> Counter<'_, P> {
+    fn add(&self, change: impl FnOnce(&mut ReplayReport)) {
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut report);
+        (self.progress)(&report);
+    }
+}
+
+/// The record that a letter was, with a mark; `None` for a topic that is gone.
+fn record_of(letter: &DeadLetter, replay: i32) -> Option<Record> {
+    let topic: Topic = letter.topic.parse().ok()?;
+    let mut headers: crate::record::Headers = letter.headers.iter().cloned().collect();
+    let event_id = headers.get_str(EVENT_ID_HEADER).and_then(|id| id.parse().ok());
+    let letter_id = letter.meta.event_id;
+    let mark = Mark { group: letter.group.clone(), letter_id, replay };
+    headers.insert(REPLAY_HEADER, mark.to_string());
+    Some(Record {
+        topic,
+        key: letter.key.clone(),
+        event_id: event_id.unwrap_or(EventId::from(letter.meta.cause_id)),
+        headers,
+        payload: letter.payload.clone(),
+    })
 }

@@ -7,9 +7,6 @@ use crate::postgres::error::bus_error;
 /// Rows per statement: a few milliseconds of work, so that nobody waits for it.
 const CHUNK: i64 = 1_000;
 
-/// Decisions about letters are kept for longer than the letters themselves.
-const ACTIONS: &str = "delete from dead_letter_actions where at < now() - interval '90 days'";
-
 impl PostgresLog {
     /// Deletes what is too old and returns how many records went. As with any log,
     /// age decides, not whether a group has read the record.
@@ -29,7 +26,6 @@ impl PostgresLog {
                 }
             }
         }
-        sqlx::query(ACTIONS).execute(self.pool()).await.map_err(bus_error)?;
         Ok(deleted)
     }
 
