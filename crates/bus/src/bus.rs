@@ -8,6 +8,7 @@ use contract::Topic;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use crate::dead_letters::DeadLetters;
 use crate::handler::{BatchHandler, Handler};
 use crate::kafka::{KafkaConfig, KafkaLog};
 use crate::lag::Lag;
@@ -199,6 +200,20 @@ impl Bus {
             Backend::Kafka(log) => log.ping().await,
             Backend::Postgres(log) => log.ping().await,
         }
+    }
+
+    /// Deletes what is past its topic's retention and says how many records went: a
+    /// job of some service. Brokers do that by themselves.
+    pub async fn retain(&self) -> Result<u64, BusError> {
+        match &self.backend {
+            Backend::Kafka(_) => Ok(0),
+            Backend::Postgres(log) => log.retain().await,
+        }
+    }
+
+    /// The dead letters of this log, for people.
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(self.clone(), self.pool.clone())
     }
 
     /// Opens a topic for people to read.

@@ -99,7 +99,7 @@ struct ParkedRow {
 
 impl DeadLetters {
     /// `pool` is the database that holds the tables of the bus.
-    pub fn new(bus: Bus, pool: PgPool) -> Self {
+    pub(crate) fn new(bus: Bus, pool: PgPool) -> Self {
         Self { bus, pool }
     }
 
@@ -152,11 +152,10 @@ impl DeadLetters {
 
     /// Forgets decisions about letters that the topic has long forgotten.
     pub async fn retain(&self) -> Result<u64, DeadLetterError> {
-        let deleted = sqlx::query(
-            "delete from dead_letter_actions where at < now() - interval '90 days'",
-        )
-        .execute(&self.pool)
-        .await?;
+        let deleted =
+            sqlx::query("delete from dead_letter_actions where at < now() - interval '90 days'")
+                .execute(&self.pool)
+                .await?;
         Ok(deleted.rows_affected())
     }
 

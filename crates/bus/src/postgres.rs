@@ -73,7 +73,6 @@ pub(crate) struct PostgresLog {
 struct Inner {
     pool: PgPool,
     wakes: Wakes,
-    partitions: Arc<Partitions>,
     publisher: Arc<PostgresPublisher>,
     /// Listener and notifier; they stop with the last handle.
     _tasks: JoinSet<()>,
@@ -94,9 +93,8 @@ impl PostgresLog {
         let mut tasks = JoinSet::new();
         let wakes = Wakes::start(&pool, &mut tasks);
         let partitions = Arc::new(Partitions::new(pool.clone()));
-        let publisher =
-            Arc::new(PostgresPublisher::start(options, Arc::clone(&partitions), wakes.clone()));
-        Self { inner: Arc::new(Inner { pool, wakes, partitions, publisher, _tasks: tasks }) }
+        let publisher = Arc::new(PostgresPublisher::start(options, partitions, wakes.clone()));
+        Self { inner: Arc::new(Inner { pool, wakes, publisher, _tasks: tasks }) }
     }
 
     pub(crate) fn publisher(&self) -> Arc<dyn Publisher> {

@@ -118,7 +118,7 @@ impl DeadLetters {
 }
 
 /// The report, shared by the lines that run side by side.
-struct Counter<'a, P> {
+pub(crate) struct Counter<'a, P> {
     report: Mutex<ReplayReport>,
     progress: &'a P,
 }

@@ -192,8 +192,7 @@ async fn a_replay_that_fails_again_keeps_its_place_with_the_new_reason(pool: PgP
 #[sqlx::test(migrations = false)]
 async fn a_replay_for_another_group_is_skipped(pool: PgPool) {
     let keys = keys(&pool).await;
-    let mark =
-        Mark { group: "another".to_owned(), letter_id: EventId::named("letter"), replay: 0 };
+    let mark = Mark { group: "another".to_owned(), letter_id: EventId::named("letter"), replay: 0 };
     let mut record = received("a", 1);
     record.headers.insert(REPLAY_HEADER, mark.to_string());
 

@@ -64,7 +64,7 @@ enum WriteError {
 pub(super) struct PostgresPublisher {
     lanes: Vec<mpsc::UnboundedSender<Job>>,
     buffer: Arc<Semaphore>,
-    partitions: Arc<Partitions>,
+    pub(super) partitions: Arc<Partitions>,
     _tasks: JoinSet<()>,
 }
 

@@ -174,8 +174,7 @@ impl DeadLetters {
         .await?;
         let letter = head.and_then(|bytes| DeadLetter::decode(&bytes).ok());
         // Dropped between two looks: then the line is as good as passed.
-        Ok(letter.map_or(Round::Passed, |letter| {
-            Round::CameBack(letter.meta.event_id, letter.error)
-        }))
+        Ok(letter
+            .map_or(Round::Passed, |letter| Round::CameBack(letter.meta.event_id, letter.error)))
     }
 }

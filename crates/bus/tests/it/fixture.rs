@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::{Bus, BusConfig, KafkaConfig, TopicSpec};
+use bus::{Bus, BusConfig, KafkaConfig, PostgresConfig, TopicSpec};
 use contract::Topic;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -31,6 +31,10 @@ pub(crate) fn shared_kafka(prefix: &str) -> BusConfig {
     })
 }
 
+fn own_kafka() -> BusConfig {
+    shared_kafka(&format!("test-{}-", Uuid::new_v4().simple()))
+}
+
 pub(crate) fn database() -> PgPool {
     PgPool::connect_lazy(&required("DATABASE_URL")).unwrap()
 }
@@ -50,8 +54,19 @@ pub(crate) fn specs(topics: &[Topic]) -> Vec<TopicSpec> {
 impl Fixture {
     /// Topics of its own on the shared broker.
     pub(crate) async fn kafka() -> Self {
-        let config = shared_kafka(&format!("test-{}-", Uuid::new_v4().simple()));
-        Self::prepared(config, database()).await
+        Self::prepared(own_kafka(), database()).await
+    }
+
+    /// The same, with a database of the test's own for parked letters.
+    pub(crate) async fn kafka_with(pool: PgPool) -> Self {
+        bus::migrate(&pool).await.unwrap();
+        Self::prepared(own_kafka(), pool).await
+    }
+
+    /// The log in a database of the test's own.
+    pub(crate) async fn postgres(pool: PgPool) -> Self {
+        bus::migrate(&pool).await.unwrap();
+        Self::prepared(BusConfig::Postgres(PostgresConfig::default()), pool).await
     }
 
     pub(crate) async fn prepared(config: BusConfig, pool: PgPool) -> Self {

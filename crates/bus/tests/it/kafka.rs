@@ -1,7 +1,9 @@
 //! The suite on Apache Kafka.
 
+use sqlx::PgPool;
+
 use crate::fixture::Fixture;
-use crate::suite::{batches, failures, order, resume, tools};
+use crate::suite::{batches, failures, letters, order, resume, tools};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_keep_their_order_with_hundreds_in_flight() {
@@ -129,4 +131,40 @@ async fn topics_are_made_what_they_should_be() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_over_the_limit_is_too_large() {
     tools::a_record_over_the_limit_is_too_large(Fixture::kafka().await).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_parked_key_is_replayed_in_order(pool: PgPool) {
+    letters::a_parked_key_is_replayed_in_order(Fixture::kafka_with(pool).await).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_event_that_arrives_during_a_replay_stays_behind(pool: PgPool) {
+    letters::an_event_that_arrives_during_a_replay_stays_behind(Fixture::kafka_with(pool).await)
+        .await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_letter_that_fails_again_stops_its_line(pool: PgPool) {
+    letters::a_letter_that_fails_again_stops_its_line(Fixture::kafka_with(pool).await).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn dropping_the_last_letter_frees_the_key(pool: PgPool) {
+    letters::dropping_the_last_letter_frees_the_key(Fixture::kafka_with(pool).await).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_parked_key_stays_parked_for_the_next_member(pool: PgPool) {
+    letters::a_parked_key_stays_parked_for_the_next_member(Fixture::kafka_with(pool).await).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn only_the_group_of_a_letter_handles_its_replay(pool: PgPool) {
+    letters::only_the_group_of_a_letter_handles_its_replay(Fixture::kafka_with(pool).await).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_line_longer_than_one_round_is_replayed_whole(pool: PgPool) {
+    letters::a_line_longer_than_one_round_is_replayed_whole(Fixture::kafka_with(pool).await).await;
 }

@@ -5,4 +5,5 @@ mod child;
 mod fixture;
 mod kafka;
 mod member;
+mod postgres;
 mod suite;

@@ -2,6 +2,7 @@
 
 pub(crate) mod batches;
 pub(crate) mod failures;
+pub(crate) mod letters;
 pub(crate) mod order;
 pub(crate) mod resume;
 pub(crate) mod tools;

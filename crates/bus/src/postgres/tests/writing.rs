@@ -156,7 +156,7 @@ async fn more_than_the_buffer_holds_is_refused_at_once(pool: PgPool) {
 
 /// Makes the publisher read the topics' shapes.
 async fn publish_shapes(log: &PostgresLog) {
-    log.inner.partitions.shape(TOPIC).await.unwrap();
+    log.inner.publisher.partitions.shape(TOPIC).await.unwrap();
 }
 
 #[sqlx::test(migrations = false)]
