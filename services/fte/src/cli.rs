@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{inbox, lag, migrate, tail, with_servers};
+use crate::commands::{dlq, inbox, kb, lag, migrate, tail, with_servers};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 64 wrong settings or usage.
@@ -25,7 +25,9 @@ enum Command {
     Migrate(migrate::Arguments),
     Tail(tail::Arguments),
     Lag(lag::Arguments),
+    Dlq(dlq::Arguments),
     Inbox(inbox::Arguments),
+    Kb(kb::Arguments),
     #[command(hide = true)]
     WithServers(with_servers::Arguments),
 }
@@ -35,6 +37,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(arguments) => migrate::run(arguments).await,
         Command::Tail(arguments) => tail::run(arguments).await,
         Command::Lag(arguments) => lag::run(arguments).await,
+        Command::Kb(arguments) => kb::run(arguments).await,
+        Command::Dlq(arguments) => dlq::run(arguments).await,
         Command::Inbox(arguments) => inbox::run(arguments).await,
         Command::WithServers(arguments) => with_servers::run(arguments).await,
     }

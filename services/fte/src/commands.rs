@@ -1,6 +1,8 @@
 //! One file per command: its arguments and what it does.
 
+pub(crate) mod dlq;
 pub(crate) mod inbox;
+pub(crate) mod kb;
 pub(crate) mod lag;
 pub(crate) mod migrate;
 pub(crate) mod tail;

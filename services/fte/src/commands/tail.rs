@@ -83,15 +83,6 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 /// The event with its place. Bytes that do not decode still show where they stand.
 pub(crate) fn json_line(record: &ReadRecord) -> Value {
-    let event = match record.topic {
-        Topic::WebformInbound => decoded::<WebformInbound>(record),
-        Topic::TicketsIncoming => decoded::<TicketEvent>(record),
-        Topic::TicketsOutgoing => decoded::<Outgoing>(record),
-        Topic::Metrics => decoded::<MetricFact>(record),
-        Topic::DeadLetters => decoded::<DeadLetter>(record),
-        // No event of these topics has a schema yet.
-        Topic::EmailInbound | Topic::WhatsappInbound => Value::Null,
-    };
     json!({
         "topic": record.topic.name(),
         "partition": record.partition,
@@ -99,12 +90,25 @@ pub(crate) fn json_line(record: &ReadRecord) -> Value {
         "at": record.at,
         "key": record.key,
         "bytes": record.payload.len(),
-        "event": event,
+        "event": event_of(record.topic, &record.payload),
     })
 }
 
-fn decoded<E: Event + Serialize>(record: &ReadRecord) -> Value {
-    match E::decode(&record.payload) {
+/// A topic's event as JSON.
+pub(crate) fn event_of(topic: Topic, payload: &[u8]) -> Value {
+    match topic {
+        Topic::WebformInbound => decoded::<WebformInbound>(payload),
+        Topic::TicketsIncoming => decoded::<TicketEvent>(payload),
+        Topic::TicketsOutgoing => decoded::<Outgoing>(payload),
+        Topic::Metrics => decoded::<MetricFact>(payload),
+        Topic::DeadLetters => decoded::<DeadLetter>(payload),
+        // No event of these topics has a schema yet.
+        Topic::EmailInbound | Topic::WhatsappInbound => Value::Null,
+    }
+}
+
+fn decoded<E: Event + Serialize>(payload: &[u8]) -> Value {
+    match E::decode(payload) {
         Ok(event) => serde_json::to_value(event).unwrap_or_default(),
         Err(error) => json!({ "undecodable": error.to_string() }),
     }

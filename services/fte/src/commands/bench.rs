@@ -1,0 +1,75 @@
+//! `fte bench`: measures the product on this machine and what it compares with, in
+//! the same run.
+
+mod pipeline;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use chassis::settings::{BusSettings, DatabaseSettings};
+use clap::{Args, Subcommand};
+
+use crate::bench::bare;
+
+/// Measure the pipeline on this machine
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subject {
+    Pipeline(Pipeline),
+    #[command(hide = true)]
+    BareHandler(BareHandler),
+}
+
+/// Web form to stored answer: rates, latencies, CPU, memory and SQL per ticket
+///
+/// Starts a PostgreSQL, an Apache Kafka and every service as a process of its own, all on
+/// 127.0.0.1, and stops them afterwards. Use a release build, on an idle machine.
+#[derive(Debug, Args)]
+pub(crate) struct Pipeline {
+    /// Tickets a second in the throughput part
+    #[arg(long, default_value_t = 500)]
+    rate: u32,
+    /// Length of the throughput part
+    #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
+    duration: Duration,
+    /// Tickets a second in the latency part
+    #[arg(long, default_value_t = 100)]
+    latency_rate: u32,
+    /// Length of the latency part
+    #[arg(long, default_value = "20s", value_parser = humantime::parse_duration)]
+    latency_duration: Duration,
+    /// Connections of the generator
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// Length of each acknowledgement part (submit, bare handler, broker)
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    acknowledge_duration: Duration,
+}
+
+/// Serve the handler that submissions are compared with
+#[derive(Debug, Args)]
+pub(crate) struct BareHandler {
+    #[arg(long, env = "FTE_LISTEN")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    database: DatabaseSettings,
+    #[command(flatten)]
+    bus: BusSettings,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.subject {
+        Subject::Pipeline(pipeline) => pipeline.run().await?,
+        Subject::BareHandler(handler) => {
+            let bus = handler.bus.connect(&handler.database.pool("bench")?).await?;
+            bare::serve(handler.listen, bus.publisher()).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
