@@ -13,6 +13,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use rdkafka::producer::Producer as _;
 
 pub use config::KafkaConfig;
@@ -38,6 +39,12 @@ pub(crate) struct KafkaLog {
 
 impl KafkaLog {
     pub(crate) fn new(config: KafkaConfig) -> Result<Self, BusError> {
+        if let Some(file) = &config.ca_file {
+            // librdkafka says only that something with certificates failed.
+            std::fs::read(file)
+                .with_context(|| format!("certificate authority file {}", file.display()))
+                .map_err(BusError::Refused)?;
+        }
         let publisher = KafkaPublisher::new(&config)?;
         Ok(Self {
             groups: groups::Groups::new(config.clone()),

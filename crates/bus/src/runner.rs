@@ -157,7 +157,8 @@ impl<S: Source, W: Work> Runner<S, W> {
             }
             Err(SourceError::Unavailable(error)) => {
                 if self.source_pause == FIRST_SOURCE_PAUSE {
-                    tracing::warn!(error = format!("{error:#}"), "the log is unavailable");
+                    let (group, error) = (self.settings.group, format!("{error:#}"));
+                    tracing::warn!(consumer.group = group, error, "the log is unavailable");
                 }
                 self.source_wait = Some(Instant::now() + self.source_pause);
                 self.source_pause = (self.source_pause * 2).min(LONGEST_SOURCE_PAUSE);

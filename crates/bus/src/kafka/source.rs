@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -44,8 +45,26 @@ pub(crate) struct KafkaSource {
 /// change stands between the records polled before and after it.
 #[derive(Default)]
 struct Member {
+    group: &'static str,
     changes: Mutex<Vec<SourceEvent>>,
     watch: Watch,
+    is_down: AtomicBool,
+}
+
+impl Member {
+    fn down(&self, error: &anyhow::Error) {
+        if !self.is_down.swap(true, Ordering::Relaxed) {
+            let error = format!("{error:#}");
+            tracing::warn!(consumer.group = self.group, error, "the log is unavailable");
+        }
+    }
+
+    fn up(&self) {
+        if self.is_down.load(Ordering::Relaxed) {
+            self.is_down.store(false, Ordering::Relaxed);
+            tracing::info!(consumer.group = self.group, "the log is back");
+        }
+    }
 }
 
 impl ClientContext for Member {
@@ -78,6 +97,7 @@ impl ConsumerContext for Member {
         }
         let numbers: Vec<_> = partitions.elements().iter().map(|part| part.partition()).collect();
         if !numbers.is_empty() {
+            self.up();
             self.changes.lock().unwrap_or_else(PoisonError::into_inner).push(change(numbers));
         }
     }
@@ -85,8 +105,14 @@ impl ConsumerContext for Member {
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
         match result {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-            // A fenced member's commit, or a broker away: what is not committed is read again.
-            Err(error) => tracing::warn!(error = %error, "offsets were not committed"),
+            // A fenced member, or a broker away: what is not committed is read again.
+            Err(error) if self.is_down.load(Ordering::Relaxed) => {
+                tracing::debug!(error = %error, "offsets were not committed");
+            }
+            Err(error) => {
+                let group = self.group;
+                tracing::warn!(consumer.group = group, error = %error, "offsets were not committed");
+            }
         }
     }
 }
@@ -97,8 +123,9 @@ impl KafkaSource {
         settings: &ConsumerSettings,
     ) -> Result<Self, SourceError> {
         let topic = config.topic_name(settings.topic);
+        let member = Member { group: settings.group, ..Member::default() };
         let consumer: StreamConsumer<Member> =
-            StreamConsumer::from_config_and_context(&config.consumer(settings), Member::default())
+            StreamConsumer::from_config_and_context(&config.consumer(settings), member)
                 .map_err(source_error)?;
         consumer.subscribe(&[&topic]).map_err(source_error)?;
         Ok(Self { topic, consumer: Some(Arc::new(consumer)), pending: VecDeque::new() })
@@ -128,12 +155,20 @@ fn poll(
             pending.extend(changes.into_iter().map(Ok));
         }
         match polled {
-            Poll::Ready(Some(Ok(message))) => records.push(raw(&message)),
-            Poll::Ready(Some(Err(error))) => {
-                hand_over(pending, &mut records);
-                pending.push_back(Err(explained(consumer, error)));
-                break;
+            Poll::Ready(Some(Ok(message))) => {
+                consumer.context().up();
+                records.push(raw(&message));
             }
+            Poll::Ready(Some(Err(error))) => match explained(consumer, error) {
+                // librdkafka tries on by itself. Were its many errors handed over, the
+                // runner would pause after each, and assignments would wait behind them.
+                SourceError::Unavailable(error) => consumer.context().down(&error),
+                refused @ SourceError::Fatal(_) => {
+                    hand_over(pending, &mut records);
+                    pending.push_back(Err(refused));
+                    break;
+                }
+            },
             Poll::Ready(None) | Poll::Pending => break,
         }
     }

@@ -1,6 +1,7 @@
 //! The promises of the bus, on a real broker and a real database. What both logs
 //! promise stands in `suite` and runs on each; `kafka` and `postgres` add their own.
 
+mod broker;
 mod child;
 mod fixture;
 mod kafka;
