@@ -12,7 +12,7 @@ pub(crate) const MOST_EMAIL_CHARS: usize = 254;
 pub(crate) struct EmailAddress(String);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not an e-mail address")]
+#[error("is not a valid address")]
 pub(crate) struct InvalidEmail;
 
 impl EmailAddress {

@@ -120,6 +120,20 @@ struct Choice<'a> {
 }
 
 impl FormPage<'_> {
+    /// What a person calls the field.
+    fn label<'f>(&self, field: &'f str) -> &'f str {
+        match field {
+            "name" => "Your name",
+            "email" => "E-mail address",
+            "subject" => "Subject",
+            "message" => "Message",
+            "category" => "Topic",
+            "priority" => "Priority",
+            "plan" => "Your plan",
+            other => other,
+        }
+    }
+
     fn error(&self, field: &str) -> Option<&str> {
         error_of(self.errors, field)
     }

@@ -320,7 +320,7 @@ mod tests {
             told,
             [
                 ("name", "is required"),
-                ("email", "is not an e-mail address"),
+                ("email", "is not a valid address"),
                 ("subject", "must be a text, not a number"),
                 ("message", "is required"),
                 ("plan", "must be one of free, pro, enterprise"),

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod browser;
 mod docs;
 mod follow_up;
 mod hostile;
@@ -18,3 +19,4 @@ mod refs;
 mod status;
 mod submit;
 mod support;
+mod webdriver;

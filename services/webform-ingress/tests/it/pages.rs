@@ -51,8 +51,8 @@ async fn wrong_values_come_back_marked_and_kept(pool: PgPool) {
     assert!(
         page.contains("value=\"nowhere\" aria-invalid=\"true\" aria-describedby=\"email-error\"")
     );
-    assert!(page.contains("id=\"email-error\">The e-mail address is not an e-mail address."));
-    assert!(page.contains("id=\"subject-error\">The subject is required."));
+    assert!(page.contains("id=\"email-error\">This is not a valid address."));
+    assert!(page.contains("id=\"subject-error\">This is required."));
     assert!(!page.contains("name-error"), "the name is fine");
     assert!(page.contains("&#60;/textarea&#62;b</textarea>"));
     for chosen in ["billing", "high", "pro"] {
