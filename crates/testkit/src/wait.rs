@@ -21,32 +21,27 @@ const STEP: Duration = Duration::from_millis(10);
 /// # }
 /// ```
 #[track_caller]
-pub fn wait_for<F, P>(what: &str, predicate: P) -> impl Future<Output = ()>
-where
-    P: FnMut() -> F,
-    F: Future<Output = bool>,
-{
+pub fn wait_for(what: &str, predicate: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
     wait_within(LIMIT, what, predicate)
 }
 
 /// As [`wait_for`], with a limit of its own.
 #[track_caller]
-pub fn wait_within<F, P>(limit: Duration, what: &str, mut predicate: P) -> impl Future<Output = ()>
-where
-    P: FnMut() -> F,
-    F: Future<Output = bool>,
-{
+pub fn wait_within(
+    limit: Duration,
+    what: &str,
+    mut predicate: impl AsyncFnMut() -> bool,
+) -> impl Future<Output = ()> {
     wait_some(limit, what, async move || predicate().await.then_some(()))
 }
 
 /// Waits until there is a value, and returns it.
 #[track_caller]
-pub fn wait_for_some<T, F, P>(what: &str, mut find: P) -> impl Future<Output = T>
-where
-    P: FnMut() -> F,
-    F: Future<Output = Option<T>>,
-{
-    wait_some(LIMIT, what, async move || find().await)
+pub fn wait_for_some<T>(
+    what: &str,
+    find: impl AsyncFnMut() -> Option<T>,
+) -> impl Future<Output = T> {
+    wait_some(LIMIT, what, find)
 }
 
 #[track_caller]
