@@ -1,10 +1,12 @@
 //! The commands and their help.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{dlq, inbox, kb, lag, migrate, tail, with_servers};
+use crate::commands::{dlq, inbox, kb, lag, migrate, tail, topics, up, with_servers};
+use crate::up::data;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 64 wrong settings or usage.
@@ -22,24 +24,40 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Up(up::Arguments),
     Migrate(migrate::Arguments),
     Tail(tail::Arguments),
     Lag(lag::Arguments),
     Dlq(dlq::Arguments),
     Inbox(inbox::Arguments),
     Kb(kb::Arguments),
+    #[command(subcommand)]
+    Topics(topics::Command),
     #[command(hide = true)]
     WithServers(with_servers::Arguments),
 }
 
+/// Where a running `fte up` left its database, log and addresses for the other commands.
+/// The commands that start servers themselves must not find those of another run.
+pub(crate) fn defaults() -> Vec<(String, String)> {
+    let starts_servers = |command: &str| matches!(command, "up" | "with-servers");
+    if std::env::args().nth(1).is_none_or(|command| starts_servers(&command)) {
+        return Vec::new();
+    }
+    let folder = std::env::var_os("FTE_DATA").filter(|folder| !folder.is_empty());
+    data::read_environment(Path::new(&folder.unwrap_or_else(|| up::DATA_FOLDER.into())))
+}
+
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
+        Command::Up(arguments) => Box::pin(up::run(arguments)).await,
         Command::Migrate(arguments) => migrate::run(arguments).await,
         Command::Tail(arguments) => tail::run(arguments).await,
         Command::Lag(arguments) => lag::run(arguments).await,
         Command::Kb(arguments) => kb::run(arguments).await,
         Command::Dlq(arguments) => dlq::run(arguments).await,
         Command::Inbox(arguments) => inbox::run(arguments).await,
+        Command::Topics(command) => topics::run(command).await,
         Command::WithServers(arguments) => with_servers::run(arguments).await,
     }
 }

@@ -6,4 +6,6 @@ pub(crate) mod kb;
 pub(crate) mod lag;
 pub(crate) mod migrate;
 pub(crate) mod tail;
+pub(crate) mod topics;
+pub(crate) mod up;
 pub(crate) mod with_servers;

@@ -4,10 +4,12 @@ mod api;
 mod cli;
 mod commands;
 mod output;
+mod topics;
+mod up;
 
 use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    chassis::command("fte", Vec::new(), cli::run).await
+    chassis::command("fte", cli::defaults(), cli::run).await
 }

@@ -1,0 +1,14 @@
+//! The parts of `fte up`: what it chooses, what it starts, and the one origin before it.
+
+mod backoff;
+pub(crate) mod data;
+pub(crate) mod database;
+pub(crate) mod in_process;
+pub(crate) mod log;
+pub(crate) mod origin;
+pub(crate) mod processes;
+mod proxy;
+mod service;
+pub(crate) mod settings;
+
+pub(crate) use proxy::Proxy;

@@ -1,0 +1,93 @@
+//! The services: their names, their paths on the one origin, and how each is run.
+
+use chassis::Context;
+
+use crate::up::settings::Settings;
+
+/// One deployable of the product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    WebformIngress,
+    IdentityResolver,
+    Agent,
+    Dispatcher,
+    Metrics,
+    SupportApi,
+}
+
+impl Service {
+    /// In the order of the flow.
+    pub(crate) const ALL: [Service; 6] = [
+        Service::WebformIngress,
+        Service::IdentityResolver,
+        Service::Agent,
+        Service::Dispatcher,
+        Service::Metrics,
+        Service::SupportApi,
+    ];
+
+    /// Also the name of its program.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Service::WebformIngress => "webform-ingress",
+            Service::IdentityResolver => "identity-resolver",
+            Service::Agent => "agent",
+            Service::Dispatcher => "dispatcher",
+            Service::Metrics => "metrics",
+            Service::SupportApi => "support-api",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.name() == name)
+    }
+
+    /// Who answers a path of the public origin.
+    pub(crate) fn of_path(path: &str) -> Self {
+        let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        match first {
+            "support" => Service::WebformIngress,
+            "metrics" => Service::Metrics,
+            _ => Service::SupportApi,
+        }
+    }
+
+    /// Runs the service in this process until its shutdown.
+    pub(crate) async fn run(self, settings: &Settings, context: Context) -> anyhow::Result<()> {
+        let name = self.name();
+        match self {
+            Service::IdentityResolver => {
+                Box::pin(identity_resolver::run(settings.configure(name)?, context)).await
+            }
+            Service::Metrics => Box::pin(metrics::run(settings.configure(name)?, context)).await,
+            Service::WebformIngress => {
+                Box::pin(webform_ingress::run(settings.configure(name)?, context)).await
+            }
+            Service::Dispatcher => {
+                Box::pin(dispatcher::run(settings.configure(name)?, context)).await
+            }
+            Service::Agent | Service::SupportApi => Err(anyhow::anyhow!("{name} is not built yet")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_path_has_its_service() {
+        let cases = [
+            ("/support", Service::WebformIngress),
+            ("/support/ticket/TF-20260105-7K3Q", Service::WebformIngress),
+            ("/supporters", Service::SupportApi),
+            ("/metrics/channels", Service::Metrics),
+            ("/health/detailed", Service::SupportApi),
+            ("/", Service::SupportApi),
+        ];
+
+        for (path, service) in cases {
+            assert_eq!(Service::of_path(path), service, "{path}");
+        }
+    }
+}
