@@ -1,5 +1,8 @@
 //! Writing: order, density, bounds.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use contract::Classified as _;
 use sqlx::{Connection as _, PgConnection};
 use tokio::task::JoinSet;
@@ -138,20 +141,23 @@ async fn more_than_the_buffer_holds_is_refused_at_once(pool: PgPool) {
     sqlx::query("lock table queue_partitions").execute(&mut *transaction).await.unwrap();
     let large = "x".repeat(1 << 20);
 
-    let publisher = log.publisher();
-    let calls: Vec<_> =
-        (0..40).map(|n| publisher.publish_all(vec![record(&format!("key-{n}"), &large)])).collect();
-    let results = futures::future::join_all(calls);
-    let (results, ()) = tokio::join!(results, async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        transaction.rollback().await.unwrap();
-    });
-
-    let refused = results.iter().filter(|result| result.is_err()).count();
-    assert!((9..=10).contains(&refused), "{refused} of 40 refused");
-    for error in results.into_iter().filter_map(Result::err) {
-        assert_eq!(error.class(), contract::FailureClass::Unavailable);
+    let refused = Arc::new(AtomicUsize::new(0));
+    let mut calls = JoinSet::new();
+    for n in 0..40 {
+        let (publisher, refused) = (log.publisher(), Arc::clone(&refused));
+        let record = record(&format!("key-{n}"), &large);
+        calls.spawn(async move {
+            if let Err(error) = publisher.publish_all(vec![record]).await {
+                assert_eq!(error.class(), contract::FailureClass::Unavailable);
+                refused.fetch_add(1, Ordering::Relaxed);
+            }
+        });
     }
+
+    testkit::wait_for("refusals", async || refused.load(Ordering::Relaxed) >= 9).await;
+    assert!(calls.len() - refused.load(Ordering::Relaxed) >= 30, "the buffer took too few");
+    transaction.rollback().await.unwrap();
+    calls.join_all().await;
 }
 
 /// Makes the publisher read the topics' shapes.
