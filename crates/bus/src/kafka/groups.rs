@@ -150,15 +150,18 @@ impl Asking {
         known.collect()
     }
 
-    /// Our groups and the topics that their members read now: a group that has not
-    /// committed yet is behind by everything.
+    /// Groups and the topics of ours that their members read now: a group that has not
+    /// committed yet is behind by everything. Groups at work elsewhere are left out, as
+    /// each would cost a client.
     fn groups(&self, client: &BaseConsumer<Watched>) -> KafkaResult<Vec<(String, Vec<Topic>)>> {
         let list = client.fetch_group_list(None, REQUEST_LIMIT)?;
         let ours = list.groups().iter().filter_map(|group| {
             let name = group.name().strip_prefix(&self.config.prefix)?.to_owned();
             let assignments = group.members().iter().filter_map(|member| member.assignment());
             let names = assignments.filter_map(topics_of).flatten();
-            Some((name, names.filter_map(|name| self.topic(&name)).collect()))
+            let topics: Vec<_> = names.filter_map(|name| self.topic(&name)).collect();
+            let is_elsewhere = topics.is_empty() && !group.members().is_empty();
+            (!is_elsewhere).then_some((name, topics))
         });
         Ok(ours.collect())
     }

@@ -70,11 +70,7 @@ impl Fixture {
     }
 
     pub(crate) async fn prepared(config: BusConfig, pool: PgPool) -> Self {
-        // Logs of tests on demand: TEST_LOG=bus=debug.
-        if let Ok(filter) = std::env::var("TEST_LOG") {
-            // The first test of the binary installs it for all.
-            drop(tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init());
-        }
+        crate::telemetry::install();
         let fixture = Self { config, pool };
         let topics = [Topic::TicketsIncoming, Topic::WebformInbound, Topic::DeadLetters];
         fixture.bus().await.apply_topics(&specs(&topics)).await.unwrap();

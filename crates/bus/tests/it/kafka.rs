@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use crate::fixture::Fixture;
-use crate::suite::{batches, failures, letters, order, resume, tools};
+use crate::suite::{batches, failures, letters, order, resume, signals, tools};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_keep_their_order_with_hundreds_in_flight() {
@@ -167,4 +167,19 @@ async fn only_the_group_of_a_letter_handles_its_replay(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn a_line_longer_than_one_round_is_replayed_whole(pool: PgPool) {
     letters::a_line_longer_than_one_round_is_replayed_whole(Fixture::kafka_with(pool).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_trace_goes_on_through_the_log() {
+    signals::the_trace_goes_on_through_the_log(Fixture::kafka().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_links_to_the_traces_of_its_events() {
+    signals::a_batch_links_to_the_traces_of_its_events(Fixture::kafka().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_consumer_counts_in_five_metrics() {
+    signals::every_consumer_counts_in_five_metrics(Fixture::kafka().await).await;
 }

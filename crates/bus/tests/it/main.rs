@@ -8,3 +8,4 @@ mod kafka;
 mod member;
 mod postgres;
 mod suite;
+mod telemetry;

@@ -5,4 +5,5 @@ pub(crate) mod failures;
 pub(crate) mod letters;
 pub(crate) mod order;
 pub(crate) mod resume;
+pub(crate) mod signals;
 pub(crate) mod tools;
