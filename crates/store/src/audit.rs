@@ -2,10 +2,13 @@
 
 use contract::{ConversationId, ReplyId};
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use crate::Error;
 use crate::people::OperatorName;
+
+/// Days that actions are kept.
+const DAYS: i32 = 730;
 
 pub(crate) async fn write(
     conn: &mut PgConnection,
@@ -88,4 +91,18 @@ pub(crate) async fn is_last(
     .fetch_optional(conn)
     .await?;
     Ok(last.unwrap_or(false))
+}
+
+/// Deletes up to `limit` actions past their time; returns how many there were.
+pub async fn delete_old(pool: &PgPool, limit: i64) -> Result<u64, Error> {
+    let deleted = sqlx::query(
+        "delete from audit_log where id in (
+             select id from audit_log where at < app_now() - make_interval(days => $1)
+             order by at limit $2)",
+    )
+    .bind(DAYS)
+    .bind(limit)
+    .execute(pool)
+    .await?;
+    Ok(deleted.rows_affected())
 }

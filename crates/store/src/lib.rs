@@ -1,7 +1,7 @@
 //! Every SQL statement but those of the log: functions over a connection, whose
 //! caller owns the transaction.
 
-mod audit;
+pub mod audit;
 pub mod conversations;
 pub mod customers;
 pub mod deliveries;
@@ -16,6 +16,7 @@ pub mod outbox;
 mod outbox_publisher;
 pub mod people;
 mod people_sql;
+pub mod pipeline;
 pub mod progress;
 pub mod refs;
 pub mod relay;

@@ -81,6 +81,7 @@ impl Alert {
 #[utoipa::path(
     get,
     path = "/metrics/alerts",
+    operation_id = "alerts",
     tag = "metrics",
     responses((status = 200, description = "Every alert", body = Alerts), docs::Refusals)
 )]

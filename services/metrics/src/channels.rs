@@ -95,6 +95,7 @@ pub(crate) fn ratio(part: i64, whole: i64) -> Option<f64> {
 #[utoipa::path(
     get,
     path = "/metrics/channels",
+    operation_id = "channel_figures",
     tag = "metrics",
     params(WindowQuery),
     responses(
