@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod progress;
 pub mod refs;
 pub mod relay;
+pub mod server_log;
 pub mod threads;
 pub mod turns;
 pub mod verify;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{dlq, inbox, kb, lag, migrate, tail, topics, up, with_servers};
+use crate::commands::{bench, dlq, inbox, kb, lag, migrate, tail, topics, up, with_servers};
 use crate::up::data;
 
 const EXIT_CODES: &str = "\
@@ -31,6 +31,7 @@ enum Command {
     Dlq(dlq::Arguments),
     Inbox(inbox::Arguments),
     Kb(kb::Arguments),
+    Bench(bench::Arguments),
     #[command(subcommand)]
     Topics(topics::Command),
     #[command(hide = true)]
@@ -40,7 +41,7 @@ enum Command {
 /// Where a running `fte up` left its database, log and addresses for the other commands.
 /// The commands that start servers themselves must not find those of another run.
 pub(crate) fn defaults() -> Vec<(String, String)> {
-    let starts_servers = |command: &str| matches!(command, "up" | "with-servers");
+    let starts_servers = |command: &str| matches!(command, "up" | "with-servers" | "bench");
     if std::env::args().nth(1).is_none_or(|command| starts_servers(&command)) {
         return Vec::new();
     }
@@ -54,6 +55,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(arguments) => migrate::run(arguments).await,
         Command::Tail(arguments) => tail::run(arguments).await,
         Command::Lag(arguments) => lag::run(arguments).await,
+        Command::Bench(arguments) => bench::run(arguments).await,
         Command::Kb(arguments) => kb::run(arguments).await,
         Command::Dlq(arguments) => dlq::run(arguments).await,
         Command::Inbox(arguments) => inbox::run(arguments).await,

@@ -1,5 +1,6 @@
 //! One file per command: its arguments and what it does.
 
+pub(crate) mod bench;
 pub(crate) mod dlq;
 pub(crate) mod inbox;
 pub(crate) mod kb;

@@ -1,6 +1,7 @@
 //! `fte`: the command line of the product, and all of it in one process.
 
 mod api;
+mod bench;
 mod cli;
 mod commands;
 mod output;

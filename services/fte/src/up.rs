@@ -8,7 +8,7 @@ pub(crate) mod log;
 pub(crate) mod origin;
 pub(crate) mod processes;
 mod proxy;
-mod service;
+pub(crate) mod service;
 pub(crate) mod settings;
 
 pub(crate) use proxy::Proxy;

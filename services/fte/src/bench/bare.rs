@@ -10,9 +10,7 @@ use axum::extract::{Form, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use bus::{Publisher, Record};
-use contract::{
-    EventId, EventMeta, Submission, TicketRef, Topic, WebformBody, WebformInbound,
-};
+use contract::{EventId, EventMeta, Submission, TicketRef, Topic, WebformBody, WebformInbound};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
@@ -62,7 +60,10 @@ async fn handle(
 }
 
 /// Serves the bare handler until the process is stopped.
-pub(crate) async fn serve(address: SocketAddr, publisher: Arc<dyn Publisher>) -> anyhow::Result<()> {
+pub(crate) async fn serve(
+    address: SocketAddr,
+    publisher: Arc<dyn Publisher>,
+) -> anyhow::Result<()> {
     let router = Router::new().route(PATH, post(handle)).with_state(publisher);
     axum::serve(tokio::net::TcpListener::bind(address).await?, router).await?;
     Ok(())

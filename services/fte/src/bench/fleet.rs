@@ -50,7 +50,9 @@ impl Member {
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("{} (built with `cargo build --release`?)", program.display()))?;
+            .with_context(|| {
+                format!("{} (built with `cargo build --release`?)", program.display())
+            })?;
         Ok(Self { name, address, probes, child })
     }
 

@@ -65,12 +65,8 @@ pub(crate) async fn run(
     for _ in 0..connections {
         workers.spawn(worker(target, pace, Arc::clone(&next), start, duration));
     }
-    let mut total = LoadReport {
-        accepted: 0,
-        refused: 0,
-        elapsed: Duration::ZERO,
-        latency_us: histogram()?,
-    };
+    let mut total =
+        LoadReport { accepted: 0, refused: 0, elapsed: Duration::ZERO, latency_us: histogram()? };
     while let Some(joined) = workers.join_next().await {
         let part = joined.context("a load worker panicked")??;
         total.accepted += part.accepted;
@@ -100,7 +96,9 @@ async fn worker(
         let number = next.fetch_add(1, Ordering::Relaxed);
         let due = match pace {
             Pace::Closed => Instant::now(),
-            Pace::Open(rate) => start + Duration::from_secs(1).mul_f64(number as f64 / f64::from(rate)),
+            Pace::Open(rate) => {
+                start + Duration::from_secs(1).mul_f64(number as f64 / f64::from(rate))
+            }
         };
         if due >= start + duration {
             return Ok(report);
@@ -125,7 +123,8 @@ fn micros(duration: Duration) -> u64 {
 }
 
 async fn connect(address: SocketAddr) -> anyhow::Result<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect(address).await.with_context(|| format!("connect to {address}"))?;
+    let stream =
+        TcpStream::connect(address).await.with_context(|| format!("connect to {address}"))?;
     stream.set_nodelay(true)?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);

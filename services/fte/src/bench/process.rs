@@ -46,12 +46,7 @@ impl CpuTimes {
 }
 
 /// Whether `root` is the nearest named ancestor of `pid`, or `pid` itself.
-fn belongs(
-    all: &BTreeMap<u32, Sample>,
-    pid: u32,
-    root: u32,
-    roots: &[(String, u32)],
-) -> bool {
+fn belongs(all: &BTreeMap<u32, Sample>, pid: u32, root: u32, roots: &[(String, u32)]) -> bool {
     let mut at = pid;
     loop {
         if at == root {
@@ -72,7 +67,9 @@ fn samples() -> BTreeMap<u32, Sample> {
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter_map(|pid| Some((pid, parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?)))
+        .filter_map(|pid| {
+            Some((pid, parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?))
+        })
         .collect()
 }
 

@@ -21,7 +21,8 @@ pub(crate) async fn log_statements(database_url: &str, on: bool) -> anyhow::Resu
 pub(crate) fn count(log: &str) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for line in log.lines() {
-        let Some((name, message)) = line.strip_prefix("app=").and_then(|l| l.split_once('|')) else {
+        let Some((name, message)) = line.strip_prefix("app=").and_then(|l| l.split_once('|'))
+        else {
             continue;
         };
         if message.contains("LOG:  execute ") || message.contains("LOG:  statement: ") {

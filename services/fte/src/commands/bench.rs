@@ -4,6 +4,7 @@
 mod pipeline;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -50,6 +51,9 @@ pub(crate) struct Pipeline {
     /// Length of each acknowledgement part (submit, bare handler, broker)
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     acknowledge_duration: Duration,
+    /// Folder with the articles that the agent answers from
+    #[arg(long, default_value = "knowledge")]
+    knowledge: PathBuf,
 }
 
 /// Serve the handler that submissions are compared with

@@ -1,6 +1,7 @@
 //! `fte bench pipeline`: the parts in order, and the lines they print.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -17,12 +18,10 @@ use crate::bench::fleet::{Member, Surroundings, free_address};
 use crate::bench::load::{LoadReport, Pace, Target};
 use crate::bench::process::{CpuTimes, resident_mb};
 use crate::bench::{bare, load, statements, tickets};
-use crate::commands::{kb, migrate, topics};
+use crate::commands::{kb, migrate};
 use crate::output::line;
-
-/// The services of the thread, in the order of the flow.
-const SERVICES: [&str; 6] =
-    ["webform-ingress", "identity-resolver", "agent", "dispatcher", "metrics", "support-api"];
+use crate::topics;
+use crate::up::service::Service;
 
 /// Load before a measured part, so that caches and pools are warm.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -49,7 +48,7 @@ impl Pipeline {
 
     /// The web form alone, the bare handler alone, the broker alone.
     async fn acknowledgement(&self, folder: &TempDir) -> anyhow::Result<()> {
-        let bench = Bench::start(folder).await?;
+        let bench = Bench::start(folder, &self.knowledge).await?;
         let mut ingress = Member::start("webform-ingress", &bench.surroundings)?;
         ingress.ready().await?;
         let submit = self.closed(Target {
@@ -99,9 +98,9 @@ impl Pipeline {
 
     /// All services: memory at rest, latency, throughput, SQL per ticket.
     async fn flow(&self, folder: &TempDir) -> anyhow::Result<()> {
-        let mut bench = Bench::start(folder).await?;
-        for name in SERVICES {
-            bench.members.push(Member::start(name, &bench.surroundings)?);
+        let mut bench = Bench::start(folder, &self.knowledge).await?;
+        for service in Service::ALL {
+            bench.members.push(Member::start(service.name(), &bench.surroundings)?);
         }
         for member in &mut bench.members {
             member.ready().await?;
@@ -122,7 +121,10 @@ impl Pipeline {
         line(format!("\nlatency, open loop at {} tickets/s", self.latency_rate))?;
         line(format!("  submit to acknowledgement   {}", percentiles(&report.latency_us)))?;
         let answered = bench.answer_latency(from).await?;
-        line(format!("  submit to stored answer     {}   (target p95 ≤ 60 ms)", percentiles(&answered)))?;
+        line(format!(
+            "  submit to stored answer     {}   (target p95 ≤ 60 ms)",
+            percentiles(&answered)
+        ))?;
 
         self.throughput(&bench, target).await?;
         bench.print_memory("resident after the load")?;
@@ -161,9 +163,19 @@ impl Pipeline {
         bench.drained(from, report.accepted).await?;
         line(format!("  accepted        {}", acknowledged(&report)))?;
         line(format!("  refused         {:>8}", report.refused))?;
-        line(format!("  answered        {:>8.0}/s while the load ran   (target ≥ 500)", at_end.answered as f64 / elapsed))?;
-        line(format!("  queue at end    {:>8} tickets, empty after {:.1} s", report.accepted as i64 - at_end.answered, drained.elapsed().as_secs_f64()))?;
-        line(format!("  submit to stored answer     {}", percentiles(&bench.answer_latency(from).await?)))?;
+        line(format!(
+            "  answered        {:>8.0}/s while the load ran   (target ≥ 500)",
+            at_end.answered as f64 / elapsed
+        ))?;
+        line(format!(
+            "  queue at end    {:>8} tickets, empty after {:.1} s",
+            report.accepted as i64 - at_end.answered,
+            drained.elapsed().as_secs_f64()
+        ))?;
+        line(format!(
+            "  submit to stored answer     {}",
+            percentiles(&bench.answer_latency(from).await?)
+        ))?;
         line("  CPU, percent of one core")?;
         print_table(&used, "%")
     }
@@ -187,16 +199,22 @@ impl Pipeline {
         let idle = statements::count(idle);
         let per_ticket: BTreeMap<_, _> = statements::count(busy)
             .into_iter()
-            .filter(|(name, _)| SERVICES.contains(&name.as_str()))
+            .filter(|(name, _)| Service::named(name).is_some())
             .map(|(name, count)| {
                 let at_rest = idle.get(&name).copied().unwrap_or_default();
                 let own = count.saturating_sub(at_rest) as f64 / report.accepted.max(1) as f64;
                 (name, own)
             })
             .collect();
-        line(format!("\nSQL at {} tickets/s: round trips per ticket, idle polling taken off", self.latency_rate))?;
+        line(format!(
+            "\nSQL at {} tickets/s: round trips per ticket, idle polling taken off",
+            self.latency_rate
+        ))?;
         print_table(&per_ticket, "")?;
-        line(format!("  commits of all services per ticket {:.2}", commits as f64 / report.accepted.max(1) as f64))?;
+        line(format!(
+            "  commits of all services per ticket {:.2}",
+            commits as f64 / report.accepted.max(1) as f64
+        ))?;
         Ok(())
     }
 }
@@ -212,7 +230,7 @@ struct Bench {
 
 impl Bench {
     /// Durable servers with tables, topics and articles in place.
-    async fn start(folder: &TempDir) -> anyhow::Result<Self> {
+    async fn start(folder: &TempDir, knowledge: &Path) -> anyhow::Result<Self> {
         let (postgres, kafka) = tokio::try_join!(
             Postgres::start(PostgresOptions { durable: true, ..PostgresOptions::default() }),
             Kafka::temporary(),
@@ -225,8 +243,8 @@ impl Bench {
         let pool = PgPool::connect(&surroundings.database_url).await?;
         let bench = Self { postgres, kafka, pool, surroundings, members: Vec::new() };
         migrate::apply(&bench.pool).await?;
-        topics::apply_local(&bench.bus().await?).await?;
-        kb::load_sample(&bench.pool).await?;
+        bench.bus().await?.apply_topics(&topics::read(None, topics::Profile::Local)?).await?;
+        kb::load(&bench.pool, knowledge).await?;
         Ok(bench)
     }
 
@@ -264,7 +282,8 @@ impl Bench {
         let deadline = Instant::now() + DRAIN;
         loop {
             let progress = store::progress::since(&self.pool, from).await?;
-            let is_done = progress.stored >= accepted as i64 && progress.answered >= progress.stored;
+            let is_done =
+                progress.stored >= accepted as i64 && progress.answered >= progress.stored;
             if is_done {
                 return Ok(());
             }
