@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{bench, dlq, inbox, kb, lag, migrate, tail, topics, up, with_servers};
+use crate::commands::{
+    bench, dlq, inbox, kb, lag, migrate, openapi, tail, topics, up, with_servers,
+};
 use crate::up::data;
 
 const EXIT_CODES: &str = "\
@@ -34,6 +36,7 @@ enum Command {
     Bench(bench::Arguments),
     #[command(subcommand)]
     Topics(topics::Command),
+    Openapi(openapi::Arguments),
     #[command(hide = true)]
     WithServers(with_servers::Arguments),
 }
@@ -56,6 +59,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Tail(arguments) => tail::run(arguments).await,
         Command::Lag(arguments) => lag::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
+        Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Kb(arguments) => kb::run(arguments).await,
         Command::Dlq(arguments) => dlq::run(arguments).await,
         Command::Inbox(arguments) => inbox::run(arguments).await,

@@ -6,6 +6,7 @@ pub(crate) mod inbox;
 pub(crate) mod kb;
 pub(crate) mod lag;
 pub(crate) mod migrate;
+pub(crate) mod openapi;
 pub(crate) mod tail;
 pub(crate) mod topics;
 pub(crate) mod up;
