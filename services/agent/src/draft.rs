@@ -4,7 +4,8 @@
 use channels::web_form;
 use contract::{Category, Plan, Priority, TurnOutcome};
 use serde_json::{Value, json};
-use sqlx::PgPool;
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
 use store::knowledge::Found;
 use store::turns::Snapshot;
 
@@ -58,8 +59,13 @@ pub(crate) struct Drafter<M> {
 const SUMMARY_CHARS: usize = 280;
 
 impl<M: Model> Drafter<M> {
-    /// Decides about all unhandled messages of the snapshot.
-    pub(crate) async fn draft(&self, pool: &PgPool, now: &Snapshot) -> Result<Draft, DraftError> {
+    /// Decides about all unhandled messages of the snapshot. Takes the connection that
+    /// read it, and gives it back before a model is asked.
+    pub(crate) async fn draft(
+        &self,
+        mut connection: PoolConnection<Postgres>,
+        now: &Snapshot,
+    ) -> Result<Draft, DraftError> {
         let subject = (now.handled_seq == 0).then_some(now.subject.as_str());
         let bodies: Vec<&str> = now.messages.iter().map(|message| message.body.as_str()).collect();
         let reading = self.policy.read(subject, &bodies, now.category);
@@ -76,15 +82,23 @@ impl<M: Model> Drafter<M> {
         let found = match reading.kind {
             Kind::Question | Kind::Wish => {
                 let terms = self.lexicon.terms(&reading.own_words);
-                store::knowledge::search(pool, &terms, CHUNKS_PER_TURN).await?
+                store::knowledge::search(&mut *connection, &terms, CHUNKS_PER_TURN).await?
             }
             _ => Vec::new(),
         };
+        drop(connection);
         let answer = self.model.complete(&Prompt { reading: &reading, found: &found }).await?;
         let mut draft = case.decide(&answer.proposal, &found);
         draft.prompt_tokens = answer.prompt_tokens;
         draft.completion_tokens = answer.completion_tokens;
         Ok(draft)
+    }
+
+    /// The line for a customer whose conversation a person has.
+    pub(crate) fn person_notice(&self, now: &Snapshot) -> String {
+        let person = now.person.as_deref().unwrap_or("A person from our team");
+        let text = self.policy.replies.person_notice.replace("{person}", person);
+        format_reply(&self.policy, now, "", &text, "", "")
     }
 
     /// For a turn that failed for good: the customer is never left without an answer.
@@ -270,24 +284,7 @@ impl Case<'_> {
     }
 
     fn format(&self, opening: &str, body: &str, closing: &str, source: &str) -> String {
-        let frame = &self.policy.replies.web_form;
-        let frame = web_form::Frame {
-            greeting: &frame.greeting,
-            greeting_without_name: &frame.greeting_without_name,
-            reference: &frame.reference,
-            contact: &frame.contact,
-            signature: &frame.signature,
-            max_words: frame.max_words,
-        };
-        let content = web_form::Content {
-            name: &self.now.customer_name,
-            ticket_ref: &self.now.ticket_ref,
-            opening,
-            body,
-            closing,
-            source,
-        };
-        web_form::format(&frame, &content)
+        format_reply(self.policy, self.now, opening, body, closing, source)
     }
 
     /// Who writes and what they say, for the person who takes over.
@@ -306,6 +303,34 @@ impl Case<'_> {
         let messages = self.now.messages.len();
         format!("{name} ({plan}) sent {messages} message(s). In their words: “{said}{more}”.")
     }
+}
+
+fn format_reply(
+    policy: &Policy,
+    now: &Snapshot,
+    opening: &str,
+    body: &str,
+    closing: &str,
+    source: &str,
+) -> String {
+    let frame = &policy.replies.web_form;
+    let frame = web_form::Frame {
+        greeting: &frame.greeting,
+        greeting_without_name: &frame.greeting_without_name,
+        reference: &frame.reference,
+        contact: &frame.contact,
+        signature: &frame.signature,
+        max_words: frame.max_words,
+    };
+    let content = web_form::Content {
+        name: &now.customer_name,
+        ticket_ref: &now.ticket_ref,
+        opening,
+        body,
+        closing,
+        source,
+    };
+    web_form::format(&frame, &content)
 }
 
 fn tried(found: &[Found]) -> String {

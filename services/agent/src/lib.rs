@@ -3,9 +3,79 @@
 
 mod builtin;
 mod draft;
+mod effects;
+pub mod jobs;
 pub mod knowledge;
 mod model;
 pub mod policy;
+mod turn;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::ConsumerSettings;
+use chassis::settings::{BusSettings, DatabaseSettings};
+use chassis::{Context, SettingsError};
+use contract::Topic;
+use store::outbox::OutboxPublisher;
+use store::relay::Relay;
+use tokio::task::JoinSet;
 
 pub use builtin::Builtin;
 pub use model::{Answer, Model, ModelError, Prompt, Proposal};
+pub use policy::Policy;
+pub use turn::{Agent, TurnSettings};
+
+/// The service's name, its consumer group and its name in the outbox.
+pub const SERVICE: &str = store::turns::SERVICE;
+
+/// Turns that run at once. Most of them wait for a model, so there may be many.
+const TURNS: usize = 512;
+
+/// What the service is told from outside.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Config {
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+    #[command(flatten)]
+    pub bus: BusSettings,
+    /// Folder of the support policy
+    #[arg(long, env = "FTE_POLICY", default_value = "policy")]
+    pub policy: PathBuf,
+    /// How long after a WhatsApp message the next one still belongs to it, in milliseconds
+    #[arg(long, env = "FTE_BURST_WINDOW_MS", default_value_t = 1_500)]
+    pub burst_window_ms: u64,
+}
+
+/// Runs until shutdown.
+pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
+    let policy = Policy::load(&config.policy).map_err(|e| SettingsError(e.to_string()))?;
+    let policy = Arc::new(policy);
+    let pool = config.database.pool(SERVICE)?;
+    let bus = config.bus.connect(&pool).await?;
+    let (outbox, deleter) = OutboxPublisher::new(pool.clone(), bus.publisher());
+    let relay = Relay::new(SERVICE, "outbox-relay/agent", pool.clone(), bus.publisher());
+    let consumer = ConsumerSettings {
+        in_flight: TURNS,
+        ..ConsumerSettings::new(SERVICE, Topic::TicketsIncoming)
+    };
+    let settings = TurnSettings {
+        burst_window: Duration::from_millis(config.burst_window_ms),
+        // One less than there are: the last try is left for the hand-over itself.
+        tries: u32::try_from(consumer.retry_delays.len()).unwrap_or(u32::MAX),
+    };
+    tracing::info!(policy.hash = policy.hash(), model.name = "builtin", "the agent starts");
+    let model = Builtin::new(Arc::clone(&policy));
+    let agent = Agent::new(pool.clone(), outbox, policy, model, settings);
+
+    let mut tasks = JoinSet::new();
+    let shutdown = context.shutdown.clone();
+    tasks.spawn(deleter.run(shutdown.clone()));
+    tasks.spawn(relay.run(shutdown.clone()));
+    tasks.spawn(jobs::wake_due_turns(pool.clone(), bus.publisher(), shutdown.clone()));
+    tasks.spawn(jobs::resolve_idle(pool, shutdown.clone()));
+    tasks.spawn(async move { Ok(bus.consume(consumer, agent, shutdown).await?) });
+    context.set_ready(true);
+    context.supervise(tasks).await
+}

@@ -1,4 +1,12 @@
 //! The agent from outside: the policy on the words of customers, the turn on a real
 //! PostgreSQL with a publisher that records.
 
+mod knowledge;
+mod models;
+mod periodic;
 mod policy;
+mod policy_files;
+mod races;
+mod round_trips;
+mod support;
+mod turns;

@@ -1,17 +1,9 @@
 //! The policy on sentences as customers write them.
 
-use std::path::{Path, PathBuf};
-
-use agent::policy::{Kind, Policy};
+use agent::policy::Kind;
 use contract::Category;
 
-pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policy")
-}
-
-fn policy() -> Policy {
-    Policy::load(&folder()).unwrap()
-}
+use crate::support::policy;
 
 /// What belongs to a person, with the rule family that must say so.
 const ALWAYS: &[(&str, &str)] = &[

@@ -1,0 +1,133 @@
+//! From a decided draft to the events that leave: reply, hand-off, fact. The same
+//! turn gives the same ids.
+
+use bus::Record;
+use chrono::{DateTime, Utc};
+use contract::{
+    Author, EventMeta, Fact, HandOff, HandOffId, MetricFact, Outgoing, OutgoingBody, Reply,
+    ReplyId, TurnFinished, TurnId, TurnOutcome,
+};
+use store::turns::Snapshot;
+use uuid::Uuid;
+
+use crate::draft::{Draft, HandOver};
+
+/// Which messages a turn covers, and what it is called for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Covered {
+    pub(crate) turn: TurnId,
+    pub(crate) first_seq: u64,
+    pub(crate) last_seq: u64,
+}
+
+impl Covered {
+    pub(crate) fn of(now: &Snapshot) -> Option<Self> {
+        let first_seq = now.messages.first()?.seq;
+        let role = format!("{}:{first_seq}", now.owner_epoch);
+        let turn = TurnId::derived(now.conversation_id, &role);
+        Some(Self { turn, first_seq, last_seq: now.messages.last()?.seq })
+    }
+}
+
+/// Everything that a turn publishes, in order.
+pub(crate) fn records(
+    now: &Snapshot,
+    covered: Covered,
+    draft: &Draft,
+    at: DateTime<Utc>,
+    duration_us: u64,
+) -> Vec<Record> {
+    let mut records = Vec::new();
+    if let Some(text) = &draft.reply {
+        let reply = Reply {
+            reply_id: ReplyId::derived(covered.turn, "reply"),
+            author: Author::Agent,
+            author_name: String::new(),
+            owner_epoch: now.owner_epoch,
+            first_seq: covered.first_seq,
+            last_seq: covered.last_seq,
+            parts: vec![text.clone()],
+        };
+        let meta = EventMeta::derived(covered.turn, "reply", at);
+        records.push(Record::of(&outgoing(now, meta, OutgoingBody::Reply(reply))));
+    }
+    if let Some(hand_over) = &draft.hand_over {
+        let meta = EventMeta::derived(covered.turn, "hand-off", at);
+        let body = OutgoingBody::HandOff(hand_off(now, covered, draft, hand_over));
+        records.push(Record::of(&outgoing(now, meta, body)));
+    }
+    records.push(Record::of(&fact(now, covered, draft, at, duration_us)));
+    records
+}
+
+fn outgoing(now: &Snapshot, meta: EventMeta, body: OutgoingBody) -> Outgoing {
+    Outgoing {
+        meta,
+        conversation_id: now.conversation_id,
+        channel: now.channel,
+        ticket_ref: now.ticket_ref.clone(),
+        body,
+    }
+}
+
+fn hand_off(now: &Snapshot, covered: Covered, draft: &Draft, hand_over: &HandOver) -> HandOff {
+    HandOff {
+        hand_off_id: HandOffId::derived(covered.turn, "hand-off"),
+        person: hand_over.person.clone(),
+        category: draft.category,
+        priority: draft.priority,
+        reason: hand_over.reason.clone(),
+        summary: hand_over.summary.clone(),
+        tried: hand_over.tried.clone(),
+        suggested_next_step: hand_over.next_step.clone(),
+        customer_name: now.customer_name.clone(),
+        plan: now.plan.or(now.claimed_plan),
+        identity_level: now.identity_level,
+        sentiment: None,
+        owner_epoch: now.owner_epoch,
+    }
+}
+
+fn fact(
+    now: &Snapshot,
+    covered: Covered,
+    draft: &Draft,
+    at: DateTime<Utc>,
+    duration_us: u64,
+) -> MetricFact {
+    let hands_over = draft.outcome == TurnOutcome::HandedOver;
+    MetricFact {
+        meta: EventMeta::derived(covered.turn, "turn-finished", at),
+        channel: now.channel,
+        conversation_id: Some(now.conversation_id),
+        fact: Fact::TurnFinished(TurnFinished {
+            outcome: draft.outcome,
+            category: Some(draft.category),
+            messages: u32::try_from(now.messages.len()).unwrap_or(u32::MAX),
+            first_outcome: !now.has_turns,
+            first_hand_over: hands_over && now.escalated_at.is_none(),
+            duration_us,
+            prompt_tokens: draft.prompt_tokens,
+            completion_tokens: draft.completion_tokens,
+        }),
+    }
+}
+
+/// The line for a customer who writes while a person has the conversation: one per
+/// ownership, because its id comes from the owner's epoch and the escalation.
+pub(crate) fn person_notice(now: &Snapshot, text: String, at: DateTime<Utc>) -> (ReplyId, Record) {
+    let escalation = now.escalated_at.map_or(0, |at| at.timestamp_micros());
+    let role = format!("person-notice:{}:{escalation}", now.owner_epoch);
+    let reply_id = ReplyId::derived(now.conversation_id, &role);
+    let reply = Reply {
+        reply_id,
+        author: Author::System,
+        author_name: String::new(),
+        owner_epoch: now.owner_epoch,
+        first_seq: 0,
+        last_seq: 0,
+        parts: vec![text],
+    };
+    let meta = EventMeta::derived(Uuid::from(reply_id), "outgoing", at);
+    (reply_id, Record::of(&outgoing(now, meta, OutgoingBody::Reply(reply))))
+}

@@ -1,0 +1,244 @@
+//! One turn at a time per conversation, across replicas. An event is a wake-up; the
+//! row is the truth: whoever commits first wins, the other finds its draft stale.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bus::{Failure, Handler, Outcome, Received};
+use chassis::clock;
+use chrono::{DateTime, TimeDelta, Utc};
+use contract::{Channel, Classified, ConversationId, FailureClass, TicketEvent};
+use futures::FutureExt as _;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
+use store::outbox::OutboxPublisher;
+use store::turns::{self, Committed, Snapshot, Turn};
+
+use crate::draft::{Draft, DraftError, Drafter};
+use crate::effects::{self, Covered};
+use crate::knowledge::Lexicon;
+use crate::model::Model;
+use crate::policy::Policy;
+
+/// Drafts that a newer message may make worthless before one counts without it.
+const MOST_REDOS: u32 = 3;
+
+/// Rounds of one event; each needs a change by somebody else, so more means a fault.
+const MOST_ROUNDS: u32 = 20;
+
+/// The longest a burst holds back the first message of it.
+const LONGEST_BURST: TimeDelta = TimeDelta::seconds(6);
+
+/// When a turn begins and when it gives up.
+#[derive(Debug, Clone, Copy)]
+pub struct TurnSettings {
+    /// How long after a WhatsApp message the next one may still belong to it.
+    pub burst_window: Duration,
+    /// Tries of one event after which its conversation goes to a person.
+    pub tries: u32,
+}
+
+/// Answers conversations one turn at a time.
+pub struct Agent<M> {
+    pool: PgPool,
+    outbox: OutboxPublisher,
+    drafter: Drafter<M>,
+    settings: TurnSettings,
+}
+
+impl<M: Model> Agent<M> {
+    pub fn new(
+        pool: PgPool,
+        outbox: OutboxPublisher,
+        policy: Arc<Policy>,
+        model: M,
+        settings: TurnSettings,
+    ) -> Self {
+        let lexicon = Lexicon::new(&policy.search);
+        Self { pool, outbox, drafter: Drafter { policy, lexicon, model }, settings }
+    }
+
+    async fn answer(&self, event: &TicketEvent) -> Result<Outcome, Failure> {
+        let started = Instant::now();
+        let mut redos = 0;
+        for _ in 0..MOST_ROUNDS {
+            // One connection for reading and searching: giving one back costs the server
+            // a round trip too.
+            let mut connection = self.connection().await?;
+            let now = self.begin(&mut connection, event).await?;
+            let Some(now) = now else { return Ok(Outcome::Done) };
+            if let Some(until) = self.burst_ends(&now) {
+                return Ok(Outcome::DeferUntil(until));
+            }
+            let draft = self.drafter.draft(connection, &now).await?;
+            let ignores_newer = redos >= MOST_REDOS;
+            match self.commit(&now, &draft, ignores_newer, started).await? {
+                // What lies beyond a full turn, or beyond the redos, is the next round's.
+                Committed::Done if covers(&now, event) => return Ok(Outcome::Done),
+                Committed::Done => redos = 0,
+                Committed::Newer => redos += 1,
+                Committed::Stale => {}
+            }
+        }
+        Err(Failure::Retry(anyhow::anyhow!("the conversation changed in every round")))
+    }
+
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, Failure> {
+        Ok(self.pool.acquire().await.map_err(store::Error::from)?)
+    }
+
+    /// Publishes what is left of earlier turns. `None` when there is nothing to decide:
+    /// every message has its outcome, or a person has the conversation.
+    async fn begin(
+        &self,
+        connection: &mut PgConnection,
+        event: &TicketEvent,
+    ) -> Result<Option<Snapshot>, Failure> {
+        let id = event.conversation_id;
+        let Some(mut now) = turns::read(&mut *connection, id).await? else {
+            return Err(Failure::Reject(anyhow::anyhow!("conversation {id} is not stored")));
+        };
+        self.outbox.publish(std::mem::take(&mut now.pending)).await?;
+        if now.is_closed || now.handled_seq >= event.seq() || now.messages.is_empty() {
+            return Ok(None);
+        }
+        if now.is_with_person {
+            self.note_for_person(connection, &now).await?;
+            return Ok(None);
+        }
+        Ok(Some(now))
+    }
+
+    /// When the burst of the newest messages ends, if that is still to come. Both times
+    /// are the database's; this process's clock only measures the difference.
+    fn burst_ends(&self, now: &Snapshot) -> Option<DateTime<Utc>> {
+        let window = match now.channel {
+            Channel::Whatsapp => TimeDelta::from_std(self.settings.burst_window).ok()?,
+            Channel::Email | Channel::WebForm => return None,
+        };
+        let newest = now.messages.last()?.stored_at + window;
+        let latest = now.messages.first()?.stored_at + LONGEST_BURST;
+        let left = newest.min(latest) - now.now;
+        (left > TimeDelta::zero()).then(|| clock::now() + left)
+    }
+
+    /// Commits in one statement, then publishes what stands in the outbox.
+    async fn commit(
+        &self,
+        now: &Snapshot,
+        draft: &Draft,
+        ignores_newer: bool,
+        started: Instant,
+    ) -> Result<Committed, Failure> {
+        let Some(covered) = Covered::of(now) else { return Ok(Committed::Stale) };
+        let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let records = effects::records(now, covered, draft, clock::now(), duration_us);
+        let turn = Turn {
+            id: covered.turn,
+            conversation_id: now.conversation_id,
+            owner_epoch: now.owner_epoch,
+            handled_seq: now.handled_seq,
+            first_seq: covered.first_seq,
+            last_seq: covered.last_seq,
+            // Messages beyond a full turn are known, not newer.
+            ignores_newer: ignores_newer || covered.last_seq < now.last_seq,
+            outcome: draft.outcome,
+            outcome_reason: &draft.reason,
+            person: draft.hand_over.as_ref().map(|hand_over| hand_over.person.as_str()),
+            category: Some(draft.category),
+            priority: Some(draft.priority),
+            model: self.drafter.model.name(),
+            policy_hash: self.drafter.policy.hash(),
+            log: &draft.log,
+            prompt_tokens: draft.prompt_tokens,
+            completion_tokens: draft.completion_tokens,
+            duration_us,
+            records: &records,
+        };
+        let committed =
+            store::retry_serialization(async || turns::commit(&self.pool, &turn).await).await?;
+        if committed == Committed::Done {
+            tracing::debug!(
+                conversation.id = %now.conversation_id,
+                turn.id = %covered.turn,
+                turn.outcome = draft.outcome.as_str(),
+                "turn committed"
+            );
+            self.outbox.publish(records).await?;
+        }
+        Ok(committed)
+    }
+
+    async fn note_for_person(
+        &self,
+        connection: &mut PgConnection,
+        now: &Snapshot,
+    ) -> Result<(), Failure> {
+        let text = self.drafter.person_notice(now);
+        let (reply, record) = effects::person_notice(now, text, clock::now());
+        let id = now.conversation_id;
+        if turns::note_for_person(connection, id, now.owner_epoch, reply, &record).await? {
+            self.outbox.publish(vec![record]).await?;
+        }
+        Ok(())
+    }
+
+    /// The end of a turn that failed for good: a person takes over.
+    async fn give_up(&self, event: &TicketEvent) -> Result<Outcome, Failure> {
+        for _ in 0..MOST_ROUNDS {
+            let mut connection = self.connection().await?;
+            let now = self.begin(&mut connection, event).await?;
+            drop(connection);
+            let Some(now) = now else { return Ok(Outcome::Done) };
+            let draft = self.drafter.failed(&now);
+            let committed = self.commit(&now, &draft, true, Instant::now()).await?;
+            if committed == Committed::Done && covers(&now, event) {
+                return Ok(Outcome::Done);
+            }
+        }
+        Err(Failure::Retry(anyhow::anyhow!("the conversation changed in every round")))
+    }
+}
+
+impl<M: Model> Handler for Agent<M> {
+    type Event = TicketEvent;
+
+    async fn handle(&self, event: TicketEvent, received: &Received) -> Result<Outcome, Failure> {
+        let answered = AssertUnwindSafe(self.answer(&event)).catch_unwind().await;
+        let error = match answered {
+            Ok(Ok(outcome)) => return Ok(outcome),
+            Ok(Err(Failure::Unavailable(error))) => return Err(Failure::Unavailable(error)),
+            Ok(Err(Failure::Retry(error))) if received.attempt < self.settings.tries => {
+                return Err(Failure::Retry(error));
+            }
+            Ok(Err(Failure::Retry(error) | Failure::Reject(error))) => error,
+            // The text of a panic may hold the customer's words.
+            Err(_panic) => anyhow::anyhow!("the turn panicked"),
+        };
+        log_failed(event.conversation_id, &error);
+        self.give_up(&event).await
+    }
+}
+
+/// Whether a turn over the snapshot leaves nothing of the event.
+fn covers(now: &Snapshot, event: &TicketEvent) -> bool {
+    now.messages.last().is_some_and(|newest| newest.seq >= event.seq())
+}
+
+fn log_failed(conversation: ConversationId, error: &anyhow::Error) {
+    tracing::error!(
+        conversation.id = %conversation,
+        error.cause_chain = format!("{error:#}"),
+        "the turn failed and goes to a person"
+    );
+}
+
+impl Classified for DraftError {
+    fn class(&self) -> FailureClass {
+        match self {
+            DraftError::Store(error) => error.class(),
+            DraftError::Model(error) => error.class(),
+        }
+    }
+}

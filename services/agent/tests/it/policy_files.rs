@@ -1,0 +1,76 @@
+//! A wrong policy folder is refused by file and field.
+
+use std::path::Path;
+
+use agent::Policy;
+use contract::{Category, Plan};
+
+use crate::support::policy_folder;
+
+/// A copy of the policy with one change in one file.
+fn changed(file: &str, from: &str, to: &str) -> Result<Policy, String> {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(policy_folder()).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let path = folder.path().join(file);
+    if let Ok(text) = std::fs::read_to_string(&path) {
+        assert!(text.contains(from), "{file} has no {from:?}");
+        std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    } else {
+        std::fs::write(&path, to).unwrap();
+    }
+    Policy::load(folder.path()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_policy_of_the_project_is_complete() {
+    let policy = Policy::load(&policy_folder()).unwrap();
+
+    assert_eq!(policy.person(Category::Billing), "Lisa Tanaka");
+    assert_eq!(policy.person(Category::Legal), "Rachel Foster");
+    assert_eq!(policy.person(Category::Security), "James Okafor");
+    assert_eq!(policy.person(Category::Technical), "Marcus Webb");
+    assert_eq!(policy.person(Category::Account), "Support Queue");
+    assert_eq!(policy.first_answer(Some(Plan::Enterprise)), "within 1 hour");
+    assert_eq!(policy.first_answer(None), "within 24 hours");
+}
+
+#[test]
+fn a_wrong_file_is_named_with_its_field_in_one_line() {
+    for (file, from, to, named) in [
+        ("people.yaml", "takes: [billing]", "takes: [billing, legal]", "people[1].takes"),
+        ("people.yaml", "takes: [billing]", "takes: []", "nobody takes billing"),
+        ("people.yaml", "takes: [billing]", "takes: [biling]", "biling"),
+        ("people.yaml", "  - name: Lisa", "  - nam: Lisa", "nam"),
+        ("times.yaml", "  pro: within 4 hours\n", "", "first_answer.pro"),
+        ("replies.yaml", "{person} takes over", "Someone takes over", "hand_over.takes_over"),
+        ("replies.yaml", "You are welcome.", "Unfortunately not.", "short.thanks"),
+        (
+            "rules.yaml",
+            "      - \"^ refund $\"",
+            "      - \"^ (refund $\"",
+            "always.billing.refund-wanted.when",
+        ),
+        ("rules.yaml", "      - \"@asks_how\"", "      - \"@nothing\"", "nothing"),
+        ("search.yaml", "answer_from: 0", "answer_from: 7", "answer_from"),
+        ("talks.yaml", "", "a: b", "talks.yaml"),
+    ] {
+        let error = changed(file, from, to).unwrap_err();
+
+        assert!(error.contains(file) && error.contains(named), "{file}: {error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+    assert!(
+        Policy::load(Path::new("/nowhere")).unwrap_err().to_string().contains("categories.yaml")
+    );
+}
+
+#[test]
+fn another_person_in_the_file_is_another_person_in_the_policy_and_another_hash() {
+    let policy = changed("people.yaml", "Lisa Tanaka", "Bo Berg").unwrap();
+
+    assert_eq!(policy.person(Category::Billing), "Bo Berg");
+    assert_ne!(policy.hash(), Policy::load(&policy_folder()).unwrap().hash());
+}
