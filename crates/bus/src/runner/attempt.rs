@@ -17,6 +17,7 @@ use crate::clock;
 use crate::handler::{BatchHandler, Failure, Handler, Outcome};
 use crate::meters::{HandledAs, Meters};
 use crate::parking::{Admission, Parking};
+use crate::replay::is_for_another_group;
 use crate::trace;
 
 /// Longest deferral. Longer waits belong into a table: the event holds its offset.
@@ -150,6 +151,12 @@ fn decode<E: Event>(
     for (lane, item) in items {
         if aside.iter().any(|(other, ..)| *other == lane) {
             aside.push((lane, item, Verdict::Again));
+            continue;
+        }
+        // Before it is decoded: what does not decode is replayed for its own group too,
+        // and would leave a new letter in every other.
+        if is_for_another_group(&item.received, around.group) {
+            aside.push((lane, item, Verdict::Done));
             continue;
         }
         match E::decode(&item.payload) {

@@ -183,3 +183,11 @@ async fn a_batch_links_to_the_traces_of_its_events() {
 async fn every_consumer_counts_in_five_metrics() {
     signals::every_consumer_counts_in_five_metrics(Fixture::kafka().await).await;
 }
+
+#[sqlx::test(migrations = false)]
+async fn a_replay_that_does_not_decode_concerns_its_own_group_only(pool: PgPool) {
+    letters::a_replay_that_does_not_decode_concerns_its_own_group_only(
+        Fixture::kafka_with(pool).await,
+    )
+    .await;
+}

@@ -168,3 +168,11 @@ async fn only_the_group_of_a_letter_handles_its_replay(pool: PgPool) {
 async fn a_line_longer_than_one_round_is_replayed_whole(pool: PgPool) {
     letters::a_line_longer_than_one_round_is_replayed_whole(Fixture::postgres(pool).await).await;
 }
+
+#[sqlx::test(migrations = false)]
+async fn a_replay_that_does_not_decode_concerns_its_own_group_only(pool: PgPool) {
+    letters::a_replay_that_does_not_decode_concerns_its_own_group_only(
+        Fixture::postgres(pool).await,
+    )
+    .await;
+}

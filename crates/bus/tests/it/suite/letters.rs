@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bus::{
-    Bus, ConsumerSettings, DeadLetters, Failure, LetterFilter, LetterState, Outcome, ReplaySettings,
+    Bus, ConsumerSettings, DeadLetters, Failure, LetterFilter, LetterState, Outcome, Record,
+    ReplaySettings,
 };
 use contract::{DeadLetterClass, TicketEvent};
 use testkit::wait_for;
@@ -241,6 +242,36 @@ pub(crate) async fn only_the_group_of_a_letter_handles_its_replay(log: Fixture) 
     assert_eq!(seqs(&seen), [0, 1]);
     assert_eq!(seqs(&others), [0, 1], "a replay reached a group that did not ask for it");
     assert!(letters.list(&filter).await.unwrap().is_empty());
+    member.stop().await;
+    other.stop().await;
+}
+
+/// Bytes that no group can decode leave no new letter in the groups that did not ask.
+pub(crate) async fn a_replay_that_does_not_decode_concerns_its_own_group_only(log: Fixture) {
+    let bus = log.bus().await;
+    let (letters, seen) = (bus.dead_letters(), Seen::default());
+    let member = Member::noting(&bus, settings(), &seen);
+    let other = Member::noting(&bus, ConsumerSettings { group: "other", ..settings() }, &seen);
+    let mut garbage = Record::of(&event(KEY, 0));
+    garbage.payload = bytes::Bytes::from_static(b"\xff");
+    bus.publisher().publish_all(vec![garbage]).await.unwrap();
+    let count = async |group: &str, with_dealt_with| {
+        let group = Some(group.to_owned());
+        let filter = LetterFilter { group, with_dealt_with, ..LetterFilter::default() };
+        letters.list(&filter).await.unwrap().len()
+    };
+    wait_for("two letters", async || {
+        count(GROUP, false).await == 1 && count("other", false).await == 1
+    })
+    .await;
+
+    let own = LetterFilter { group: Some(GROUP.to_owned()), ..LetterFilter::default() };
+    letters.replay(&own, ReplaySettings::default(), |_| {}).await.unwrap();
+    publish(&bus, [event(KEY, 1)]).await;
+    wait_for("what came after it", async || seen.len() == 2).await;
+
+    assert_eq!(count(GROUP, true).await, 2);
+    assert_eq!(count("other", true).await, 1);
     member.stop().await;
     other.stop().await;
 }
