@@ -55,6 +55,10 @@ impl fmt::Debug for Bus {
     }
 }
 
+/// Batches of one consumer at once. A free slot never waits, so more of them would make
+/// the batches smaller, not the work faster: eight keep a database busy.
+const MOST_BATCHES: usize = 8;
+
 /// How one consumer behaves; [`ConsumerSettings::new`] has the defaults.
 #[derive(Debug, Clone)]
 pub struct ConsumerSettings {
@@ -149,7 +153,7 @@ impl Bus {
         self.run(settings, Single(handler), shutdown).await
     }
 
-    /// As [`Bus::consume`], many events at a time.
+    /// As [`Bus::consume`], many events at a time, in at most eight batches at once.
     pub async fn consume_batches<H: BatchHandler>(
         &self,
         settings: ConsumerSettings,
@@ -157,6 +161,8 @@ impl Bus {
         shutdown: CancellationToken,
     ) -> Result<(), ConsumerError> {
         let batch_size = settings.batch_size;
+        let in_flight = settings.in_flight.min(MOST_BATCHES);
+        let settings = ConsumerSettings { in_flight, ..settings };
         self.run(settings, Batched { handler, batch_size }, shutdown).await
     }
 

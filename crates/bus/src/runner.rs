@@ -7,6 +7,8 @@ mod frontier;
 mod gate;
 mod intake;
 mod lane;
+#[cfg(test)]
+mod model;
 mod patience;
 mod settle;
 mod state;

@@ -131,7 +131,8 @@ impl KafkaConfig {
             // A full queue is looked at again after this long, not after 1 s.
             .set("fetch.queue.backoff.ms", "20")
             .set("fetch.error.backoff.ms", "100")
-            .set("fetch.wait.max.ms", "100")
+            // A partition gained joins the next request, which waits this long at most.
+            .set("fetch.wait.max.ms", "250")
             .set("fetch.message.max.bytes", "524288")
             .set("fetch.max.bytes", "4194304")
             .set("message.max.bytes", "2000000")
