@@ -129,3 +129,15 @@ async fn what_is_too_old_to_have_an_alias_is_forgotten(pool: PgPool) {
 
     assert_eq!((none, all), (0, 1));
 }
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_late_replay_of_an_alias_leads_nobody_to_a_conversation_that_is_not_there(pool: PgPool) {
+    let world = World::new(pool);
+    world.handle([keyless(1, 0), keyless(2, 1)]).await.unwrap();
+    store::identity::prune_recent_submissions(&world.pool, Duration::ZERO).await.unwrap();
+
+    world.handle([keyless(2, 1)]).await.unwrap();
+    world.handle([keyless(3, 2)]).await.unwrap();
+
+    assert_eq!(conversation_of(&world, 3).await, (conversation(3).as_uuid(), false));
+}
