@@ -59,7 +59,9 @@ async fn while_a_takeover_is_being_written_nothing_begins_and_others_go_on(pool:
     .await
     .unwrap();
 
-    let (step, _) = world.web_form.step().await.unwrap();
+    // A worker that waits for the lock would wait for this test.
+    let step = tokio::time::timeout(testkit::LIMIT, world.web_form.step());
+    let (step, _) = step.await.expect("no step waits for a takeover").unwrap();
     let meanwhile = world.states().await;
     let (blocked, _) = world.web_form.step().await.unwrap();
     taking.commit().await.unwrap();

@@ -40,6 +40,7 @@ async fn a_reply_becomes_visible_and_the_first_one_is_counted_once(pool: PgPool)
             .count(
                 "select count(*) from conversations c join deliveries d
                      on d.conversation_id = c.id and d.accepted_at = c.first_reply_at
+                     and d.body = 'Choose Export.'
                      and d.traceparent like '00-0af7651916cd43dd8448eb211c80319c-%'"
             )
             .await,
