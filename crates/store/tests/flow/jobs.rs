@@ -70,13 +70,13 @@ async fn a_failed_step_is_recorded_and_comes_again(pool: PgPool) {
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_step_longer_than_its_lease_keeps_the_job(pool: PgPool) {
     let shutdown = CancellationToken::new();
-    let lease = Duration::from_millis(200);
+    let lease = Duration::from_secs(1);
     let schedule = Schedule { name: "job", every: Duration::from_secs(60), lease };
     let stealer = pool.clone();
 
     let stolen = std::cell::Cell::new(0);
     let ran = jobs::run_once(&pool, schedule, &shutdown, &mut || async {
-        let deadline = tokio::time::Instant::now() + lease * 4;
+        let deadline = tokio::time::Instant::now() + lease * 2;
         while tokio::time::Instant::now() < deadline {
             if jobs::claim(&stealer, "job", lease).await.unwrap().is_some() {
                 stolen.set(stolen.get() + 1);

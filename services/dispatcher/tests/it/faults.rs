@@ -131,13 +131,13 @@ async fn a_worker_is_woken_at_once_and_outlives_an_outage_of_the_database(pool: 
     .unwrap();
     wait_for("the first reply", async || world.states().await == ["accepted"]).await;
     line.cut();
+    wait_for("a refused connection", async || line.refused()).await;
     bus::BatchHandler::handle_batch(
         &intake,
         vec![crate::received(events::reply(ticket(2), "after"))],
     )
     .await
     .unwrap();
-    wait_for("a refused connection", async || line.refused()).await;
     assert_eq!(world.states().await, ["accepted", "pending"]);
     line.mend();
     // The worker may be in its longest pause.
