@@ -114,8 +114,9 @@ fetch_kafka() {
     say "fetching Apache Kafka 4.1.1 (55 MB)"
     local work
     work=$(mktemp -d "$runtime/kafka.XXXXXX")
-    mvn -q -B -Dstyle.color=never --strict-checksums -f deploy/local/kafka/pom.xml \
-        dependency:copy-dependencies -DoutputDirectory="$work"
+    # Even without colours Maven ends each line by switching them off.
+    mvn -q -B --strict-checksums -f deploy/local/kafka/pom.xml \
+        dependency:copy-dependencies -DoutputDirectory="$work" | sed 's/\x1b\[0m//g' >&2
     chmod -R u=rwX,go=rX "$work"
     replace "$work" "$runtime/kafka"
 }

@@ -1,7 +1,7 @@
 //! `fte up`: database, log and every service on this machine, behind one origin.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,11 +10,12 @@ use chassis::settings::{BusKind, KafkaSettings, ProcessSettings};
 use chassis::telemetry::Telemetry;
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::commands::migrate;
+use crate::commands::{kb, migrate};
 use crate::up::data::DataFolder;
 use crate::up::database::Database;
 use crate::up::log::{self, Log};
@@ -67,6 +68,9 @@ pub(crate) struct Arguments {
     /// Public origin; the address of this one when absent
     #[arg(long, env = "PUBLIC_BASE_URL")]
     public_base_url: Option<String>,
+    /// Folder with the articles that the agent answers from
+    #[arg(long, env = "FTE_KNOWLEDGE_DIR", value_name = "FOLDER", default_value = "knowledge")]
+    knowledge_dir: PathBuf,
     #[command(flatten)]
     kafka: KafkaSettings,
     #[command(flatten)]
@@ -132,8 +136,17 @@ async fn start_servers(arguments: &Arguments, folder: &DataFolder) -> anyhow::Re
     migrate::apply(&pool).await?;
     let log = log::start(&arguments.kafka, arguments.bus, folder, &pool).await?;
     say("log", &log.describe());
+    say("knowledge", &load_knowledge(&pool, &arguments.knowledge_dir).await?);
     pool.close().await;
     Ok(Started { database, log })
+}
+
+async fn load_knowledge(pool: &PgPool, folder: &Path) -> anyhow::Result<String> {
+    if folder.is_dir() {
+        return kb::load(pool, folder).await;
+    }
+    let place = folder.display();
+    Ok(format!("no folder {place}: what the database holds stays, see `fte kb load`"))
 }
 
 async fn serve(

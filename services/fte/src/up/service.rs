@@ -66,7 +66,10 @@ impl Service {
             Service::Dispatcher => {
                 Box::pin(dispatcher::run(settings.configure(name)?, context)).await
             }
-            Service::Agent | Service::SupportApi => Err(anyhow::anyhow!("{name} is not built yet")),
+            Service::Agent => Box::pin(agent::run(settings.configure(name)?, context)).await,
+            Service::SupportApi => {
+                Box::pin(support_api::run(settings.configure(name)?, context)).await
+            }
         }
     }
 }

@@ -1,0 +1,19 @@
+//! The whole product, started as a person starts it and driven from outside.
+//!
+//! The services' programs must be built before (`cargo build --workspace`); `make test`
+//! does. Each test brings its own database and log.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails; clippy allows this only inside test functions"
+)]
+
+mod commands;
+mod customer;
+mod faults;
+mod layers;
+mod product;
+mod thread;
