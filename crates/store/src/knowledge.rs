@@ -165,7 +165,10 @@ pub async fn search(
          ), best as materialized (
              select a.number, t.chunk_id, max(a.importance) as importance,
                     max(a.likeness * t.weight) as weight
-             from asked a join knowledge_terms t on t.lexeme = a.lexeme
+             from asked a cross join lateral (
+                 -- A look-up per word: the planner takes the few words for many.
+                 select chunk_id, weight from knowledge_terms
+                 where lexeme = a.lexeme offset 0) as t
              group by a.number, t.chunk_id
          ), known as materialized (
              select number, max(importance) * ln(1 + max(size.chunks) / count(*)) as value
@@ -178,11 +181,16 @@ pub async fn search(
                                       where number not in (select number from known)
                                       group by number) as unknown
                                 cross join size), 0) as value
+         ), parts as (
+             -- What its article says elsewhere counts for a chunk too, but less.
+             select b.chunk_id, known.value * (0.75 * b.weight + 0.25 * max(b.weight)
+                        over (partition by split_part(b.chunk_id, '#', 1), b.number)) as value
+             from best b join known using (number)
          ), ranked as (
-             select b.chunk_id, sum(known.value * b.weight) / max(total.value) as relevance
-             from best b join known using (number) cross join total
-             group by b.chunk_id
-             order by relevance desc, b.chunk_id limit $5
+             select parts.chunk_id, sum(parts.value) / max(total.value) as relevance
+             from parts cross join total
+             group by parts.chunk_id
+             order by relevance desc, parts.chunk_id limit $5
          )
          select k.chunk_id, k.version, k.article, k.title, k.heading, k.body, ranked.relevance
          from ranked join knowledge_base k on k.chunk_id = ranked.chunk_id and k.is_current

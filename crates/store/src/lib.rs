@@ -6,6 +6,7 @@ pub mod conversations;
 pub mod customers;
 pub mod deliveries;
 mod delivery_ends;
+pub mod due_turns;
 mod error;
 pub mod facts;
 pub mod health;

@@ -8,8 +8,8 @@ use chassis::clock;
 use chrono::{DateTime, Utc};
 use contract::{EventMeta, TicketBody, TicketEvent};
 use sqlx::PgPool;
+use store::due_turns::{self, DueTurn};
 use store::jobs::Schedule;
-use store::turns::{self, DueTurn};
 use tokio_util::sync::CancellationToken;
 
 const DUE_TURNS: Schedule = Schedule {
@@ -35,7 +35,7 @@ pub(crate) async fn wake_due_turns(
 
 /// One round: every due conversation is woken once.
 pub async fn wake(pool: &PgPool, publisher: &Arc<dyn Publisher>) -> anyhow::Result<()> {
-    let due = turns::due(pool).await?;
+    let due = due_turns::due(pool).await?;
     let now = clock::now();
     let records = due.iter().map(|turn| Record::of(&wake_up(turn, now))).collect();
     publisher.publish_all(records).await?;
@@ -55,7 +55,7 @@ fn wake_up(turn: &DueTurn, now: DateTime<Utc>) -> TicketEvent {
 /// Resolves conversations in which nothing happened for 72 hours.
 pub(crate) async fn resolve_idle(pool: PgPool, shutdown: CancellationToken) -> anyhow::Result<()> {
     store::jobs::run(pool.clone(), IDLE_CLOSE, shutdown, || async {
-        let resolved = turns::resolve_idle(&pool).await?;
+        let resolved = due_turns::resolve_idle(&pool).await?;
         tracing::info!(conversations.resolved = resolved, "idle conversations are resolved");
         anyhow::Ok(())
     })

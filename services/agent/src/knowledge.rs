@@ -1,7 +1,7 @@
 //! The knowledge base from the agent's side: articles become chunks, questions
 //! become search terms. The SQL is in `store`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -33,9 +33,12 @@ pub enum LoadError {
 /// How many chunks a turn looks at.
 pub(crate) const CHUNKS_PER_TURN: i64 = 5;
 /// What a word of the same meaning counts beside the customer's own.
-const SAME_MEANING: f64 = 0.85;
-/// What a word counts that stands neither in the subject nor in a question.
-const BESIDE_THE_QUESTION: f64 = 0.4;
+const SAME_MEANING: f64 = 0.5;
+/// What the first word of "log in" or "get rid of" counts by itself.
+const OF_AN_IDIOM: f64 = 0.4;
+/// What a word counts of a further question, and one that stands in no question.
+const FURTHER_QUESTION: f64 = 0.5;
+const BESIDE_THE_QUESTION: f64 = 0.35;
 
 /// Makes the `*.md` files of a folder the knowledge base. Equal chunks stay as they
 /// are, changed ones get a new version, missing ones leave the search.
@@ -133,12 +136,15 @@ pub async fn search(
     store::knowledge::search(pool, &Lexicon::new(&policy.search).terms(question), limit).await
 }
 
+/// The words of a phrase and the phrases that mean the same.
+type Phrase = (Vec<String>, Vec<String>);
+
 /// Which words mean the same, and which say nothing.
 #[derive(Debug)]
 pub(crate) struct Lexicon {
-    chatter: std::collections::HashSet<String>,
-    /// By first word: the whole phrase, and what it stands for.
-    same: HashMap<String, Vec<(Vec<String>, Vec<String>)>>,
+    chatter: HashSet<String>,
+    /// By first word: whole phrases, and what each stands for.
+    same: HashMap<String, Vec<Phrase>>,
     most: usize,
 }
 
@@ -147,7 +153,7 @@ impl Lexicon {
         let mut same: HashMap<String, Vec<_>> = HashMap::new();
         for group in &file.same {
             for phrase in group {
-                let words: Vec<String> = phrase.split(' ').map(fold).collect();
+                let words: Vec<String> = phrase.split(' ').map(|word| stem(&fold(word))).collect();
                 let others = group.iter().filter(|other| *other != phrase).cloned().collect();
                 let first = words.first().cloned().unwrap_or_default();
                 same.entry(first).or_default().push((words, others));
@@ -157,54 +163,97 @@ impl Lexicon {
         Self { chatter, same, most: file.max_terms }
     }
 
-    /// What to search for. The first sentence and every question weigh most: what is
+    /// What to search for. The first sentence and the questions weigh most: what is
     /// told around them explains, and seldom asks.
     pub(crate) fn terms(&self, question: &str) -> Vec<Term> {
-        let sentences = sentences(question);
-        let mut importance: BTreeMap<usize, (String, f64)> = BTreeMap::new();
-        let mut order: HashMap<String, usize> = HashMap::new();
-        let mut others: HashMap<String, Vec<String>> = HashMap::new();
-        for (at, sentence) in sentences.iter().enumerate() {
-            let asks = at == 0 || sentence.is_question;
-            let weight = if asks { 1.0 } else { BESIDE_THE_QUESTION };
+        let mut asked: Vec<Asked> = Vec::new();
+        for (at, sentence) in sentences(question).iter().enumerate() {
+            let importance = match (at, sentence.is_question) {
+                (0, _) => 1.0,
+                (_, true) => FURTHER_QUESTION,
+                (_, false) => BESIDE_THE_QUESTION,
+            };
             let words: Vec<&str> = sentence.tokens.iter().map(|t| t.text.as_str()).collect();
-            for (place, word) in words.iter().enumerate() {
-                for (phrase, same) in self.same.get(*word).into_iter().flatten() {
-                    let rest = words.get(place..).unwrap_or_default();
-                    if rest.iter().zip(phrase).filter(|(l, r)| l == r).count() == phrase.len() {
-                        others.entry((*word).to_owned()).or_default().extend(same.iter().cloned());
-                    }
-                }
-                if self.says_nothing(word) && !others.contains_key(*word) {
+            for place in 0..words.len() {
+                let Some(new) = self.asked(words.get(place..).unwrap_or_default(), importance)
+                else {
                     continue;
+                };
+                match asked.iter_mut().find(|known| known.word == new.word) {
+                    Some(known) => known.importance = known.importance.max(new.importance),
+                    None => asked.push(new),
                 }
-                let next = order.len();
-                let number = *order.entry((*word).to_owned()).or_insert(next);
-                let entry = importance.entry(number).or_insert(((*word).to_owned(), 0.0));
-                entry.1 = entry.1.max(weight);
             }
         }
-        let mut asked: Vec<(usize, (String, f64))> = importance.into_iter().collect();
-        // A long story is cut at its end, a question never.
-        asked.sort_by(|left, right| right.1.1.total_cmp(&left.1.1).then(left.0.cmp(&right.0)));
+        // Stable: a long story is cut at its end, a question never.
+        asked.sort_by(|left, right| right.importance.total_cmp(&left.importance));
         asked.truncate(self.most);
-        let term = |(number, (word, importance)): (usize, (String, f64))| {
-            let same = others.get(&word).cloned().unwrap_or_default();
-            let number = i32::try_from(number).unwrap_or(i32::MAX);
-            let own = Term { number, word, likeness: 1.0, importance };
-            let same = same.into_iter().map(move |word| Term {
-                number,
-                likeness: SAME_MEANING / word.split(' ').count() as f64,
-                word,
-                importance,
-            });
-            std::iter::once(own).chain(same)
-        };
-        asked.into_iter().flat_map(term).collect()
+        asked.into_iter().zip(0..).flat_map(|(asked, number)| asked.terms(number)).collect()
+    }
+
+    /// The first of these words as something to search for, unless it says nothing.
+    fn asked(&self, words: &[&str], importance: f64) -> Option<Asked> {
+        let word = *words.first()?;
+        let mut same = Vec::new();
+        let mut likeness = 1.0;
+        for (phrase, others) in self.same.get(&stem(word)).into_iter().flatten() {
+            let stands_here = words.iter().zip(phrase).filter(|(l, r)| stem(l) == **r).count();
+            if stands_here < phrase.len() {
+                continue;
+            }
+            same.extend(others.iter().cloned());
+            let rest = words.get(1..phrase.len()).unwrap_or_default();
+            if !rest.is_empty() && rest.iter().all(|word| self.says_nothing(word)) {
+                likeness = OF_AN_IDIOM;
+            }
+        }
+        if self.says_nothing(word) && same.is_empty() {
+            return None;
+        }
+        Some(Asked { word: word.to_owned(), likeness, same, importance })
     }
 
     fn says_nothing(&self, word: &str) -> bool {
-        word.starts_with('<') || word.chars().count() < 2 || self.chatter.contains(word)
+        let particles = ["in", "out", "of", "up", "off", "down", "on", "to", "as", "back", "over"];
+        word.starts_with('<')
+            || word.chars().count() < 2
+            || particles.contains(&word)
+            || self.chatter.contains(word)
+    }
+}
+
+/// A word without its English endings, to look up what means the same; the words that
+/// are searched for are stemmed by the database.
+fn stem(word: &str) -> String {
+    if let Some(stem) = word.strip_suffix("ies") {
+        return format!("{stem}y");
+    }
+    let singular = word.strip_suffix('s').filter(|stem| !stem.ends_with('s')).unwrap_or(word);
+    let long = |stem: &&str| stem.len() >= 4;
+    let verb =
+        ["ing", "ed", "e"].iter().find_map(|ending| singular.strip_suffix(ending).filter(long));
+    verb.unwrap_or(singular).to_owned()
+}
+
+/// A word of the question with all that may stand for it.
+struct Asked {
+    word: String,
+    likeness: f64,
+    same: Vec<String>,
+    importance: f64,
+}
+
+impl Asked {
+    fn terms(self, number: i32) -> impl Iterator<Item = Term> {
+        let Self { word, likeness, same, importance } = self;
+        let own = Term { number, word, likeness, importance };
+        let same = same.into_iter().map(move |word| Term {
+            number,
+            likeness: SAME_MEANING / word.split(' ').count() as f64,
+            word,
+            importance,
+        });
+        std::iter::once(own).chain(same)
     }
 }
 

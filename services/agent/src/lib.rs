@@ -2,6 +2,7 @@
 //! over to a person. One turn at a time per conversation.
 
 mod builtin;
+mod case;
 mod draft;
 mod effects;
 pub mod jobs;

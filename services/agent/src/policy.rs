@@ -2,9 +2,13 @@
 //! may say. Data from `policy/`, read once; every decision here is a pure function.
 
 mod files;
+mod fold;
 mod guard;
 mod load;
+mod negation;
+mod own_words;
 mod pattern;
+mod program;
 mod reading;
 mod text;
 
@@ -13,11 +17,12 @@ use std::collections::BTreeMap;
 use contract::{Category, Plan, Priority};
 
 pub(crate) use files::{RepliesFile, SearchFile};
+pub(crate) use fold::fold;
 pub(crate) use guard::Guard;
 pub use load::PolicyError;
 use pattern::{Matcher, PatternId};
 pub use reading::{Hit, Kind, Reading};
-pub(crate) use text::{fold, own_words, sentences};
+pub(crate) use text::sentences;
 
 /// A policy that was read and checked.
 #[derive(Debug)]

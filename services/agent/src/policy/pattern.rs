@@ -7,54 +7,16 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::policy::text::{Sentence, Token, fold};
+use crate::policy::negation::is_negated;
+use crate::policy::program::{Parser, PatternError, Step, compile, first_atoms};
+use crate::policy::text::{Sentence, Token};
 
 /// Names one pattern of a [`Matcher`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PatternId(usize);
 
-type Atom = usize;
-
-#[derive(Debug, Clone)]
-enum Node {
-    Word(Atom),
-    Any(Vec<Vec<Node>>),
-    Unless(Vec<Vec<Node>>),
-    Maybe(Box<Node>),
-    Gap(usize),
-    Start,
-    End,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
-    Word(Atom),
-    Split(Vec<usize>),
-    Jump(usize),
-    /// Goes on at this step unless what stands between matches here.
-    Unless(usize),
-    /// The end of what must not match.
-    Seen,
-    Gap(usize),
-    Start,
-    End,
-    Matched,
-}
-
-/// Why a pattern cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum PatternError {
-    #[error("{0:?} has a bracket without its partner")]
-    Bracket(String),
-    #[error("{0:?} is not a set of this file")]
-    UnknownSet(String),
-    #[error("set {0:?} holds itself")]
-    Circle(String),
-    #[error("{0:?} is not written in lower case without accents and apostrophes")]
-    Word(String),
-    #[error("{0:?} does not begin with a word")]
-    Opening(String),
-}
+/// A word or stem that some pattern knows.
+pub(super) type Atom = usize;
 
 /// A pattern that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,44 +49,6 @@ struct Seen<'a> {
 
 /// Shorter words are never taken for slips: too many are words themselves.
 const SLIP_CHARS: usize = 5;
-/// How deep sets may hold sets.
-const SET_DEPTH: usize = 8;
-/// How far before a match a negation still counts.
-const NEGATION_SCOPE: usize = 5;
-
-const NEGATORS: &[&str] = &[
-    "not", "no", "never", "without", "neither", "nor", "none", "nicht", "kein", "keine", "keinen",
-    "nie", "ohne", "sin", "nunca", "pas", "jamais", "nao", "senza", "non", "geen", "niet",
-];
-const CLAUSE_WORDS: &[&str] = &[
-    "and",
-    "but",
-    "so",
-    "then",
-    "because",
-    "since",
-    "otherwise",
-    "therefore",
-    "und",
-    "aber",
-    "sondern",
-    "y",
-    "pero",
-    "sino",
-    "et",
-    "mais",
-];
-const SUBJECTS: &[&str] =
-    &["i", "we", "you", "he", "she", "they", "ich", "wir", "sie", "yo", "je", "nous"];
-const AUXILIARIES: &[&str] =
-    &["can", "could", "would", "will", "do", "did", "have", "has", "had", "is", "are"];
-/// Verbs whose negation reaches into the clause they open: "I don't think I need …",
-/// "I don't want you to …".
-const OPINIONS: &[&str] = &[
-    "think", "believe", "say", "saying", "mean", "suppose", "that", "wish", "want", "need", "ask",
-    "asked", "let", "expect", "like",
-];
-
 impl Matcher {
     /// A matcher that never takes one of `real_words` for a slip of the pen.
     pub(crate) fn new(real_words: &[String]) -> Self {
@@ -151,7 +75,7 @@ impl Matcher {
         Ok(id)
     }
 
-    fn atom(&mut self, word: &str) -> Atom {
+    pub(super) fn atom(&mut self, word: &str) -> Atom {
         let next = self.atoms;
         let (table, key) = match word.strip_suffix('*') {
             Some(stem) => (&mut self.stems, stem),
@@ -317,233 +241,6 @@ fn run(
                 return None;
             }
         }
-    }
-}
-
-/// Whether a negation that is not part of the pattern undoes the match.
-fn is_negated(tokens: &[Token], from: usize, to: usize, taken: &[usize]) -> bool {
-    let inside = (from..to).any(|at| !taken.contains(&at) && negates(tokens, at));
-    inside || negated_before(tokens, from) || negated_after(tokens, to)
-}
-
-fn word(tokens: &[Token], at: usize) -> &str {
-    tokens.get(at).map_or("", |token| token.text.as_str())
-}
-
-/// "not", but neither "not only", nor the questions "can't you …" and "why have you
-/// not …", nor "I can't believe …".
-fn negates(tokens: &[Token], at: usize) -> bool {
-    let next = word(tokens, at + 1);
-    if !NEGATORS.contains(&word(tokens, at)) || ["only", "believe", "sure"].contains(&next) {
-        return false;
-    }
-    // "No, I want …" answers something else.
-    if word(tokens, at) == "no" && tokens.get(at + 1).is_some_and(|next| next.opens_clause) {
-        return false;
-    }
-    let asks_why = (1..=4).any(|back| at >= back && word(tokens, at - back) == "why");
-    let auxiliary = at.checked_sub(1).map_or("", |before| word(tokens, before));
-    let asks = AUXILIARIES.contains(&auxiliary) && ["you", "somebody", "someone"].contains(&next);
-    !(asks || asks_why)
-}
-
-fn negated_before(tokens: &[Token], from: usize) -> bool {
-    let mut at = from;
-    let mut left = NEGATION_SCOPE;
-    while left > 0 && at > 0 {
-        if tokens.get(at).is_some_and(|token| token.opens_clause) {
-            return false;
-        }
-        at -= 1;
-        left -= 1;
-        if negates(tokens, at) {
-            return true;
-        }
-        if CLAUSE_WORDS.contains(&word(tokens, at)) {
-            return false;
-        }
-        let opinion = at.checked_sub(1).map_or("", |before| word(tokens, before));
-        if SUBJECTS.contains(&word(tokens, at)) && !OPINIONS.contains(&opinion) {
-            return false;
-        }
-    }
-    false
-}
-
-/// "… is not needed", "… is not what I mean".
-fn negated_after(tokens: &[Token], to: usize) -> bool {
-    const ENDS: &[&str] =
-        &["needed", "necessary", "required", "what", "why", "my", "the", "about", "wanted"];
-    let verb = ["is", "was", "are", "were"].contains(&word(tokens, to));
-    verb && word(tokens, to + 1) == "not" && ENDS.contains(&word(tokens, to + 2))
-}
-
-/// Collects what a sequence may begin with; true when it may be empty or begin with a gap.
-fn first_atoms(nodes: &[Node], first: &mut HashSet<Atom>) -> bool {
-    for node in nodes {
-        let may_be_empty = match node {
-            Node::Word(atom) => {
-                first.insert(*atom);
-                false
-            }
-            Node::Any(ways) => ways
-                .iter()
-                .map(|way| first_atoms(way, first))
-                .fold(false, |left, right| left | right),
-            Node::Maybe(node) => {
-                first_atoms(std::slice::from_ref(node), first);
-                true
-            }
-            Node::Start | Node::Unless(_) => true,
-            Node::Gap(_) | Node::End => return true,
-        };
-        if !may_be_empty {
-            return false;
-        }
-    }
-    true
-}
-
-fn compile(nodes: &[Node], program: &mut Vec<Step>) {
-    for node in nodes {
-        match node {
-            Node::Word(atom) => program.push(Step::Word(*atom)),
-            Node::Gap(most) => program.push(Step::Gap(*most)),
-            Node::Start => program.push(Step::Start),
-            Node::End => program.push(Step::End),
-            Node::Maybe(node) => {
-                let split = program.len();
-                program.push(Step::Matched);
-                compile(std::slice::from_ref(node), program);
-                let end = program.len();
-                set(program, split, Step::Split(vec![split + 1, end]));
-            }
-            Node::Any(ways) => compile_ways(ways, program),
-            Node::Unless(ways) => {
-                let unless = program.len();
-                program.push(Step::Seen);
-                compile_ways(ways, program);
-                program.push(Step::Seen);
-                let end = program.len();
-                set(program, unless, Step::Unless(end));
-            }
-        }
-    }
-}
-
-fn compile_ways(ways: &[Vec<Node>], program: &mut Vec<Step>) {
-    let split = program.len();
-    program.push(Step::Matched);
-    let mut starts = Vec::new();
-    let mut ends = Vec::new();
-    for way in ways {
-        starts.push(program.len());
-        compile(way, program);
-        ends.push(program.len());
-        program.push(Step::Matched);
-    }
-    let end = program.len();
-    ends.into_iter().for_each(|at| set(program, at, Step::Jump(end)));
-    set(program, split, Step::Split(starts));
-}
-
-fn set(program: &mut [Step], at: usize, step: Step) {
-    if let Some(place) = program.get_mut(at) {
-        *place = step;
-    }
-}
-
-struct Parser<'a> {
-    matcher: &'a mut Matcher,
-    sets: &'a BTreeMap<String, Vec<String>>,
-    depth: usize,
-}
-
-impl Parser<'_> {
-    fn pattern(&mut self, source: &str) -> Result<Vec<Node>, PatternError> {
-        let mut rest = source.trim_start();
-        let nodes = self.sequence(source, &mut rest)?;
-        if rest.is_empty() { Ok(nodes) } else { Err(PatternError::Bracket(source.to_owned())) }
-    }
-
-    /// Reads up to `|`, `)` or the end.
-    fn sequence(&mut self, source: &str, rest: &mut &str) -> Result<Vec<Node>, PatternError> {
-        let mut nodes = Vec::new();
-        loop {
-            *rest = rest.trim_start();
-            if rest.is_empty() || rest.starts_with(['|', ')']) {
-                return Ok(nodes);
-            }
-            let node = if let Some(inside) = rest.strip_prefix("!(") {
-                *rest = inside;
-                Node::Unless(self.ways(source, rest)?)
-            } else if let Some(inside) = rest.strip_prefix('(') {
-                *rest = inside;
-                Node::Any(self.ways(source, rest)?)
-            } else {
-                self.single(rest)?
-            };
-            nodes.push(match rest.strip_prefix('?') {
-                Some(after) => {
-                    *rest = after;
-                    Node::Maybe(Box::new(node))
-                }
-                None => node,
-            });
-        }
-    }
-
-    fn ways(&mut self, source: &str, rest: &mut &str) -> Result<Vec<Vec<Node>>, PatternError> {
-        let mut ways = Vec::new();
-        loop {
-            ways.push(self.sequence(source, rest)?);
-            if let Some(after) = rest.strip_prefix('|') {
-                *rest = after;
-            } else if let Some(after) = rest.strip_prefix(')') {
-                *rest = after;
-                return Ok(ways);
-            } else {
-                return Err(PatternError::Bracket(source.to_owned()));
-            }
-        }
-    }
-
-    fn single(&mut self, rest: &mut &str) -> Result<Node, PatternError> {
-        let end = rest.find([' ', '(', ')', '|', '?']).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end);
-        *rest = after;
-        match word {
-            "^" => Ok(Node::Start),
-            "$" => Ok(Node::End),
-            ".." => Ok(Node::Gap(4)),
-            "..." => Ok(Node::Gap(8)),
-            _ => match word.strip_prefix('@') {
-                Some(name) => self.set(name),
-                None => self.word(word),
-            },
-        }
-    }
-
-    fn word(&mut self, word: &str) -> Result<Node, PatternError> {
-        let letters = word.trim_end_matches('*');
-        let stand_in = letters.starts_with('<');
-        let plain = letters.chars().all(char::is_alphanumeric) && fold(letters) == letters;
-        if letters.is_empty() || !(plain || stand_in) {
-            return Err(PatternError::Word(word.to_owned()));
-        }
-        Ok(Node::Word(self.matcher.atom(word)))
-    }
-
-    fn set(&mut self, name: &str) -> Result<Node, PatternError> {
-        let sets = self.sets;
-        let members = sets.get(name).ok_or_else(|| PatternError::UnknownSet(name.to_owned()))?;
-        if self.depth == SET_DEPTH {
-            return Err(PatternError::Circle(name.to_owned()));
-        }
-        self.depth += 1;
-        let ways = members.iter().map(|member| self.pattern(member)).collect::<Result<_, _>>()?;
-        self.depth -= 1;
-        Ok(Node::Any(ways))
     }
 }
 

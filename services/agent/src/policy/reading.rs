@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use contract::{Category, Priority};
 use serde::Serialize;
 
+use crate::policy::own_words::own_words;
 use crate::policy::pattern::{Match, PatternId};
-use crate::policy::text::{Sentence, own_words, sentences};
+use crate::policy::text::{Sentence, sentences};
 use crate::policy::{Policy, Readers, Rule};
 
 /// A rule of the floor that holds, with the words that made it hold.

@@ -1,6 +1,13 @@
 //! The agent from outside: the policy on the words of customers, the turn on a real
 //! PostgreSQL with a publisher that records.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
 mod knowledge;
 mod models;
 mod periodic;

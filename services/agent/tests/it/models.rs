@@ -12,13 +12,13 @@ fn says(text: &str) -> Answer {
 }
 
 /// Does something at each call, then repeats what it was asked.
-pub struct Meanwhile<F> {
-    pub does: F,
-    pub calls: AtomicU32,
+pub(crate) struct Meanwhile<F> {
+    pub(crate) does: F,
+    pub(crate) calls: AtomicU32,
 }
 
 impl<F: Fn(u32) -> BoxFuture<'static, ()> + Send + Sync + 'static> Meanwhile<F> {
-    pub fn new(does: F) -> Self {
+    pub(crate) fn new(does: F) -> Self {
         Self { does, calls: AtomicU32::new(0) }
     }
 }
@@ -43,8 +43,8 @@ impl<F: Fn(u32) -> BoxFuture<'static, ()> + Send + Sync + 'static> Model for Mea
 }
 
 /// Fails, or panics.
-pub struct Broken {
-    pub panics: bool,
+pub(crate) struct Broken {
+    pub(crate) panics: bool,
 }
 
 impl Model for Broken {
@@ -59,7 +59,7 @@ impl Model for Broken {
 }
 
 /// Promises what it must not.
-pub struct Generous;
+pub(crate) struct Generous;
 
 impl Model for Generous {
     fn name(&self) -> &str {

@@ -37,10 +37,10 @@ async fn a_conversation_is_resolved_after_three_idle_days_with_nothing_open(pool
     let age = "update conversations set updated_at = app_now() - interval '73 hours'";
     sqlx::query(age).execute(&pool).await.unwrap();
 
-    let with_open_entries = store::turns::resolve_idle(&pool).await.unwrap();
+    let with_open_entries = store::due_turns::resolve_idle(&pool).await.unwrap();
     sqlx::query("delete from outbox").execute(&pool).await.unwrap();
-    let without = store::turns::resolve_idle(&pool).await.unwrap();
-    let again = store::turns::resolve_idle(&pool).await.unwrap();
+    let without = store::due_turns::resolve_idle(&pool).await.unwrap();
+    let again = store::due_turns::resolve_idle(&pool).await.unwrap();
 
     assert_eq!((with_open_entries, without, again), (0, 1, 0));
 }

@@ -12,25 +12,25 @@ use store::outbox::OutboxPublisher;
 use testkit::{RecordingPublisher, events};
 use uuid::Uuid;
 
-pub const ARTICLE: &str = "# Export a board\n\nEvery member can take a board out as a file.\n\n## Export a board as CSV or JSON\n\n1. Open the board.\n2. Open the **Board menu** and choose **Export**.\n3. Choose CSV or JSON.\n\n## Export attachments\n\nAttachments come in a ZIP file.\n";
+pub(crate) const ARTICLE: &str = "# Export a board\n\nEvery member can take a board out as a file.\n\n## Export a board as CSV or JSON\n\n1. Open the board.\n2. Open the **Board menu** and choose **Export**.\n3. Choose CSV or JSON.\n\n## Export attachments\n\nAttachments come in a ZIP file.\n";
 
-pub fn policy() -> Arc<Policy> {
+pub(crate) fn policy() -> Arc<Policy> {
     Arc::new(Policy::load(&policy_folder()).unwrap())
 }
 
-pub fn policy_folder() -> PathBuf {
+pub(crate) fn policy_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policy")
 }
 
 /// A knowledge base of one article.
-pub async fn load_article(pool: &PgPool) {
+pub(crate) async fn load_article(pool: &PgPool) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("export-data.md"), ARTICLE).unwrap();
     agent::knowledge::load_dir(pool, folder.path()).await.unwrap();
 }
 
 /// Sam Doe's conversation with its first message.
-pub async fn conversation(pool: &PgPool, subject: &str, message: &str) -> ConversationId {
+pub(crate) async fn conversation(pool: &PgPool, subject: &str, message: &str) -> ConversationId {
     let ticket_ref = events::ticket_ref(1);
     let id = events::conversation(ticket_ref.clone());
     let customer = Uuid::new_v4();
@@ -64,7 +64,7 @@ pub async fn conversation(pool: &PgPool, subject: &str, message: &str) -> Conver
 }
 
 /// One more message, as the customer writes it.
-pub async fn add_message(pool: &PgPool, conversation: ConversationId, text: &str) -> u64 {
+pub(crate) async fn add_message(pool: &PgPool, conversation: ConversationId, text: &str) -> u64 {
     let id = Uuid::from(conversation);
     let seq: i64 = sqlx::query_scalar(
         "update conversations set last_seq = last_seq + 1 where id = $1 returning last_seq",
@@ -89,7 +89,7 @@ pub async fn add_message(pool: &PgPool, conversation: ConversationId, text: &str
 }
 
 /// An agent on this database; what it publishes is remembered.
-pub fn agent<M: Model>(pool: &PgPool, model: M) -> (Agent<M>, RecordingPublisher) {
+pub(crate) fn agent<M: Model>(pool: &PgPool, model: M) -> (Agent<M>, RecordingPublisher) {
     let publisher = RecordingPublisher::new();
     let (outbox, deleter) = OutboxPublisher::new(pool.clone(), publisher.shared());
     // Never run: entries stay in the table, and only this agent knows them as published.
@@ -101,12 +101,12 @@ pub fn agent<M: Model>(pool: &PgPool, model: M) -> (Agent<M>, RecordingPublisher
     (Agent::new(pool.clone(), outbox, policy(), model, settings), publisher)
 }
 
-pub fn builtin(pool: &PgPool) -> (Agent<Builtin>, RecordingPublisher) {
+pub(crate) fn builtin(pool: &PgPool) -> (Agent<Builtin>, RecordingPublisher) {
     agent(pool, Builtin::new(policy()))
 }
 
 /// Hands the event of message `seq` to the agent, as its try number `attempt`.
-pub async fn try_to_handle<M: Model>(
+pub(crate) async fn try_to_handle<M: Model>(
     agent: &Agent<M>,
     conversation: ConversationId,
     seq: u64,
@@ -124,14 +124,14 @@ pub async fn try_to_handle<M: Model>(
 }
 
 /// As [`try_to_handle`], for an event that is done at the first try.
-pub async fn handle<M: Model>(agent: &Agent<M>, conversation: ConversationId, seq: u64) {
+pub(crate) async fn handle<M: Model>(agent: &Agent<M>, conversation: ConversationId, seq: u64) {
     assert_eq!(try_to_handle(agent, conversation, seq, 1).await.unwrap(), Outcome::Done);
 }
 
 /// One number of the conversation's rows.
-pub async fn count(pool: &PgPool, query: &'static str, conversation: ConversationId) -> i64 {
+pub(crate) async fn count(pool: &PgPool, query: &'static str, conversation: ConversationId) -> i64 {
     sqlx::query_scalar(query).bind(Uuid::from(conversation)).fetch_one(pool).await.unwrap()
 }
 
-pub const TURNS: &str = "select count(*) from turns where conversation_id = $1";
-pub const HANDLED: &str = "select handled_seq from conversations where id = $1";
+pub(crate) const TURNS: &str = "select count(*) from turns where conversation_id = $1";
+pub(crate) const HANDLED: &str = "select handled_seq from conversations where id = $1";
