@@ -96,7 +96,7 @@ struct Measured {
     sums: Vec<ChannelSums>,
     failing_turns: i64,
     overdue: i64,
-    dead_letters: Option<i64>,
+    dead_letters: Option<usize>,
     in_doubt: i64,
 }
 
@@ -106,7 +106,7 @@ async fn measure(figures: &Figures) -> Result<Measured, store::Error> {
         sums: facts::sums(pool, HOUR).await?,
         failing_turns: health::failing_turns(pool).await?,
         overdue: health::overdue_conversations(pool).await?,
-        dead_letters: None,
+        dead_letters: figures.letters.count().await,
         in_doubt: health::sends_in_doubt(pool).await?,
     })
 }
@@ -141,7 +141,7 @@ fn judge(thresholds: &AlertSettings, measured: &Measured) -> Vec<Alert> {
         Alert::of(
             AlertName::DeadLetters,
             thresholds.alert_dead_letters.into(),
-            measured.dead_letters.and_then(count),
+            measured.dead_letters.map(|letters| letters as f64),
         ),
         Alert::of(
             AlertName::SendsInDoubt,

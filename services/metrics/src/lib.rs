@@ -20,11 +20,15 @@ mod channels;
 mod counting;
 mod docs;
 pub mod histogram;
+mod letters;
 mod retention;
 
 pub use alerts::AlertSettings;
 pub use counting::Counter;
 pub use docs::openapi;
+pub use letters::CountLetters;
+
+use letters::Letters;
 
 /// The service, its consumer group and its job names.
 pub const NAME: &str = "metrics";
@@ -49,15 +53,23 @@ pub struct Config {
 /// What the routes need.
 #[derive(Clone)]
 pub struct Figures {
-    pub pool: PgPool,
-    pub thresholds: Arc<AlertSettings>,
+    pool: PgPool,
+    thresholds: Arc<AlertSettings>,
+    letters: Letters,
+}
+
+impl Figures {
+    pub fn new(pool: PgPool, thresholds: AlertSettings, letters: Arc<dyn CountLetters>) -> Self {
+        Self { pool, thresholds: Arc::new(thresholds), letters: Letters::new(letters) }
+    }
 }
 
 /// Runs until shutdown.
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let pool = config.database.pool(NAME)?;
     let bus = config.bus.connect(&pool).await?;
-    let figures = Figures { pool: pool.clone(), thresholds: Arc::new(config.alerts) };
+    let letters = Arc::new(bus.dead_letters());
+    let figures = Figures::new(pool.clone(), config.alerts, letters);
     let routes = chassis::http::public(router(figures));
     let mut tasks = JoinSet::new();
     tasks.spawn(count(bus, pool.clone(), context.clone()));

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use testkit::events;
 use tokio::task::JoinSet;
 
-use crate::support::{figures, received, request};
+use crate::support::{figures, received, request, request_with};
 
 /// A day of a few hundred conversations; the same number gives the same facts.
 fn day(now: DateTime<Utc>) -> Vec<MetricFact> {
@@ -203,4 +203,19 @@ async fn alerts_fire_by_the_last_hour(pool: PgPool) {
     assert_eq!(named("answer_time_p95_ms")["firing"], true);
     assert_eq!(named("overdue_conversations")["value"], 0.0);
     assert_eq!(named("failed_turns")["value"], 0.0);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn dead_letters_fire_an_alert_and_a_silent_log_is_no_number(pool: PgPool) {
+    let alert = async |letters| {
+        let body = request_with(&pool, letters, "GET", "/metrics/alerts").await.body;
+        let all = body["alerts"].as_array().unwrap();
+        all.iter().find(|alert| alert["name"] == "dead_letters").unwrap().clone()
+    };
+
+    let (none, some, unknown) = (alert(0).await, alert(3).await, alert(-1).await);
+
+    assert_eq!((&none["value"], &none["firing"]), (&json!(0.0), &json!(false)));
+    assert_eq!((&some["value"], &some["firing"]), (&json!(3.0), &json!(true)));
+    assert_eq!((&unknown["value"], &unknown["firing"]), (&json!(null), &json!(false)));
 }

@@ -8,7 +8,9 @@ use axum::http::{Request, StatusCode, header};
 use bus::{Headers, Received};
 use clap::Parser;
 use contract::{MetricFact, Topic};
-use metrics::{AlertSettings, Figures};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use metrics::{AlertSettings, CountLetters, Figures};
 use serde_json::Value;
 use sqlx::PgPool;
 use tower::ServiceExt as _;
@@ -19,9 +21,20 @@ struct Settings {
     alerts: AlertSettings,
 }
 
-pub(crate) fn router(pool: &PgPool) -> Router {
-    let thresholds = Arc::new(Settings::parse_from(["metrics"]).alerts);
-    chassis::http::public(metrics::router(Figures { pool: pool.clone(), thresholds }))
+/// This many dead letters; negative: the log does not answer.
+struct TestLetters(i64);
+
+impl CountLetters for TestLetters {
+    fn count(&self) -> BoxFuture<'_, anyhow::Result<usize>> {
+        let count = usize::try_from(self.0).map_err(anyhow::Error::new);
+        async move { count }.boxed()
+    }
+}
+
+fn router(pool: &PgPool, dead_letters: i64) -> Router {
+    let thresholds = Settings::parse_from(["metrics"]).alerts;
+    let letters = Arc::new(TestLetters(dead_letters));
+    chassis::http::public(metrics::router(Figures::new(pool.clone(), thresholds, letters)))
 }
 
 /// An answer with its kind and its body.
@@ -33,8 +46,18 @@ pub(crate) struct Answer {
 }
 
 pub(crate) async fn request(pool: &PgPool, method: &str, path: &str) -> Answer {
+    request_with(pool, 0, method, path).await
+}
+
+/// With this many dead letters in the log; negative: it does not answer.
+pub(crate) async fn request_with(
+    pool: &PgPool,
+    dead_letters: i64,
+    method: &str,
+    path: &str,
+) -> Answer {
     let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
-    let response = router(pool).oneshot(request).await.unwrap();
+    let response = router(pool, dead_letters).oneshot(request).await.unwrap();
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE);
     let content_type = kind.map(|kind| kind.to_str().unwrap().to_owned()).unwrap_or_default();
