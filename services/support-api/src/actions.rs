@@ -224,26 +224,14 @@ pub(crate) async fn give_back(
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CloseRequest {
+    /// Closed with a solution: another message opens it again. Else it is closed for good.
     #[serde(default)]
-    status: EndStatus,
+    resolved: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum EndStatus {
-    /// With a solution: another message opens it again.
-    Resolved,
-    /// For good.
-    #[default]
-    Closed,
-}
-
-impl From<EndStatus> for Ending {
-    fn from(status: EndStatus) -> Self {
-        match status {
-            EndStatus::Resolved => Ending::Resolved,
-            EndStatus::Closed => Ending::Closed,
-        }
+impl CloseRequest {
+    fn ending(&self) -> Ending {
+        if self.resolved { Ending::Resolved } else { Ending::Closed }
     }
 }
 
@@ -269,7 +257,7 @@ pub(crate) async fn close(
 ) -> Result<Json<ActionAnswer>, Problem> {
     let id = ConversationId::from(id);
     let mut conn = desk.connection().await?;
-    let standing = people::close(&mut conn, id, OperatorName(&operator.0), request.status.into())
+    let standing = people::close(&mut conn, id, OperatorName(&operator.0), request.ending())
         .await
         .map_err(refusal::of_action)?;
     Ok(Json(ActionAnswer::new(id, standing)))

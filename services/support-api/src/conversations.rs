@@ -55,7 +55,7 @@ pub(crate) struct ConversationList {
 struct WaitingConversation {
     id: Uuid,
     #[schema(example = "TF-20260105-7K3Q")]
-    ticket_id: Option<String>,
+    ticket_ref: Option<String>,
     #[schema(example = "web_form")]
     channel: String,
     waits_since: DateTime<Utc>,
@@ -78,7 +78,7 @@ impl From<Waiting> for WaitingConversation {
     fn from(row: Waiting) -> Self {
         Self {
             id: row.id,
-            ticket_id: row.ticket_ref,
+            ticket_ref: row.ticket_ref,
             channel: row.channel,
             waits_since: row.waits_since,
             person: row.person,

@@ -81,7 +81,7 @@ pub(crate) struct CustomerView {
 #[derive(Debug, Serialize, ToSchema)]
 struct ListedConversation {
     id: Uuid,
-    ticket_id: Option<String>,
+    ticket_ref: Option<String>,
     channel: String,
     status: String,
     owner: String,
@@ -107,7 +107,7 @@ impl From<Listed> for ListedConversation {
     fn from(row: Listed) -> Self {
         Self {
             id: row.id,
-            ticket_id: row.ticket_ref,
+            ticket_ref: row.ticket_ref,
             channel: row.channel,
             status: row.status,
             owner: row.owner,

@@ -59,7 +59,7 @@ impl PipelineTests {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PipelineTest {
     #[schema(value_type = String, example = "TF-20260105-7K3Q")]
-    ticket_id: TicketRef,
+    ticket_ref: TicketRef,
     conversation_id: Uuid,
     /// Whether it went through every stage in time.
     complete: bool,
@@ -115,7 +115,7 @@ pub(crate) async fn test(
     }
     let since_start = |at: DateTime<Utc>| (at - started_at).as_seconds_f64() * 1_000.0;
     let answer = PipelineTest {
-        ticket_id: ticket_ref,
+        ticket_ref,
         conversation_id: id.as_uuid(),
         complete,
         outcome: stages.outcome,

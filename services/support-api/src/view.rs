@@ -12,7 +12,7 @@ use uuid::Uuid;
 pub(crate) struct ConversationView {
     id: Uuid,
     #[schema(example = "TF-20260105-7K3Q")]
-    ticket_id: Option<String>,
+    ticket_ref: Option<String>,
     channel: String,
     /// open, resolved or closed.
     status: String,
@@ -161,7 +161,7 @@ impl From<View> for ConversationView {
             deliveries.into_iter().partition(|delivery| delivery.outlet == "hand_off");
         Self {
             id: conversation.id,
-            ticket_id: conversation.ticket_ref,
+            ticket_ref: conversation.ticket_ref,
             channel: conversation.channel,
             status: conversation.status,
             owner: conversation.owner,

@@ -8,6 +8,7 @@
 )]
 
 mod facts;
+mod fence;
 mod health;
 mod people;
 mod rows;

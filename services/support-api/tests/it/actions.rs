@@ -124,8 +124,8 @@ async fn close_ends_for_good_or_with_a_solution(pool: PgPool) {
         ("", "closed"),
         ("null", "closed"),
         ("{}", "closed"),
-        (r#"{"status":"closed"}"#, "closed"),
-        (r#"{"status":"resolved"}"#, "resolved"),
+        (r#"{"resolved":false}"#, "closed"),
+        (r#"{"resolved":true}"#, "resolved"),
     ];
     for (index, (body, status)) in cases.into_iter().enumerate() {
         let id = rows::conversation(&pool, &format!("c{index}"), 1).await;
@@ -184,7 +184,7 @@ async fn a_wrong_body_is_refused_by_field_and_changes_nothing(pool: PgPool) {
         ("reply", r#"["Hello"]"#, 422, Some("body")),
         ("reply", "null", 422, Some("body")),
         ("return", "[]", 422, Some("body")),
-        ("close", r#"{"status":"open"}"#, 422, Some("status")),
+        ("close", r#"{"resolved":"yes"}"#, 422, Some("resolved")),
         ("close", &huge, 413, None),
     ];
 

@@ -56,7 +56,7 @@ async fn a_test_can_be_told_from_a_customers_message(pool: PgPool) {
     let WebformBody::Submission(submission) = event.body else { panic!("not a submission") };
     assert_eq!(submission.name, "Pipeline test");
     assert!(submission.email.ends_with(".invalid"), "no such domain can exist");
-    assert_eq!(body["ticket_id"], event.ticket_ref.as_str());
+    assert_eq!(body["ticket_ref"], event.ticket_ref.as_str());
     assert_eq!((&body["complete"], &body["stages"]["stored_ms"]), (&false.into(), &().into()));
 }
 
