@@ -182,7 +182,7 @@ mod tests {
              insert into tickets (ref, conversation_id, subject, respond_by, is_alias)
                  select t.ref, id, t.subject, now() + interval '4 hours', t.is_alias
                  from conversations,
-                     (values ('TF-20260105-7K3Q', 'Export', false), ('TF-20260105-A1AS', 'Export again', true))
+                     (values ('TF-20260105-A1AS', 'Export again', true), ('TF-20260105-7K3Q', 'Export', false))
                      as t (ref, subject, is_alias);
              insert into messages (id, conversation_id, seq, channel, provider_id, body, sent_at, stored_at)
                  select gen_random_uuid(), id, 1, 'web_form', 'e1', 'How?', now() - interval '5 s',

@@ -139,7 +139,7 @@ pub(crate) struct SubmissionForm {
     #[schema(required = false)]
     plan: PlanWord,
     /// Does what the header `Idempotency-Key` does.
-    #[schema(required = false, max_length = 255, pattern = "^[!-~]+$")]
+    #[schema(required = false, max_length = 255, pattern = "^[!-~]*$")]
     idempotency_key: String,
 }
 
@@ -167,7 +167,7 @@ pub(crate) struct FollowUpForm {
     )]
     message: String,
     /// Does what the header `Idempotency-Key` does.
-    #[schema(required = false, max_length = 255, pattern = "^[!-~]+$")]
+    #[schema(required = false, max_length = 255, pattern = "^[!-~]*$")]
     idempotency_key: String,
 }
 

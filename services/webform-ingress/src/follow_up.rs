@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -55,14 +55,14 @@ pub(crate) async fn add(
     caller: Caller,
     ApiPath(name): ApiPath<String>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Response {
+    let (head, body) = request.into_parts();
     let query = Query::of(query.as_deref());
-    let mut draft = prefers_html(&headers).then(Draft::empty);
+    let mut draft = prefers_html(&head.headers).then(Draft::empty);
     let added = match status::known_ref(&ingress, &name, &query) {
         Ok(ticket_ref) => {
-            accept(&ingress, caller, ticket_ref, &headers, body, draft.as_mut()).await
+            accept(&ingress, caller, ticket_ref, &head.headers, body, draft.as_mut()).await
         }
         Err(refusal) => Err(refusal),
     };

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::{HeaderMap, LOCATION};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -81,11 +81,12 @@ pub(crate) enum Received {
 pub(crate) async fn submit(
     State(ingress): State<Ingress>,
     caller: Caller,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Response {
-    let mut draft = prefers_html(&headers).then(Draft::empty);
-    match open(&ingress, caller, &headers, body, draft.as_mut()).await {
+    // Taken apart here: the extractor of headers would copy them.
+    let (head, body) = request.into_parts();
+    let mut draft = prefers_html(&head.headers).then(Draft::empty);
+    match open(&ingress, caller, &head.headers, body, draft.as_mut()).await {
         Ok(accepted) if draft.is_some() => see_other(&accepted.status_url),
         Ok(accepted) => (StatusCode::ACCEPTED, Json(accepted)).into_response(),
         Err(refusal) => match &mut draft {
