@@ -10,9 +10,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
+use futures::FutureExt as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::bus::BusError;
 use crate::record::Publisher;
@@ -43,10 +45,10 @@ use partitions::Partitions;
 use publisher::PostgresPublisher;
 use wake::Wakes;
 
-/// Connections for reading, leases and commits; the publisher has its own lanes and
-/// the listener takes one of these for good. A service so needs at most
-/// `POOL_SIZE + publisher::LANES` of the server's `max_connections`.
-const POOL_SIZE: u32 = 4;
+/// Connections for reading, leases and commits. The publisher has its lanes beside
+/// them and the listener one of its own, so a service needs at most
+/// `POOL_SIZE + publisher::LANES + 1` of the server's `max_connections`.
+const POOL_SIZE: u32 = 3;
 
 /// How long anything waits for a connection before the log counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -62,6 +64,10 @@ const SESSION: [(&str, &str); 5] = [
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
 ];
+
+/// Longer than the server lets a statement run: whoever has not answered by then is
+/// behind a connection that swallows everything, as after the loss of a machine.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A cheap handle to the log of one database.
 #[derive(Debug, Clone)]
@@ -89,9 +95,10 @@ impl PostgresLog {
             // A ping before every use would double the round trips; a dead
             // connection shows at its use, and the caller tries again.
             .test_before_acquire(false)
+            .after_release(|connection, _| ping_in_time(connection).boxed())
             .connect_lazy_with(options.clone());
         let mut tasks = JoinSet::new();
-        let wakes = Wakes::start(&pool, &mut tasks);
+        let wakes = Wakes::start(&pool, options.clone(), &mut tasks);
         let partitions = Arc::new(Partitions::new(pool.clone()));
         let publisher = Arc::new(PostgresPublisher::start(options, partitions, wakes.clone()));
         Self { inner: Arc::new(Inner { pool, wakes, publisher, _tasks: tasks }) }
@@ -122,4 +129,21 @@ impl PostgresLog {
     fn wakes(&self) -> &Wakes {
         &self.inner.wakes
     }
+}
+
+/// An answer within the time, or an error as of a broken connection.
+async fn in_time<T>(
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    match timeout(ANSWER_TIMEOUT, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}
+
+/// The pool asks a connection that comes back whether it lives, without a limit; one
+/// that swallows the question would keep its place in the pool until TCP gives up,
+/// a quarter of an hour later. An error here closes it.
+async fn ping_in_time(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    in_time(connection.ping()).await.map(|()| true)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
+use crate::postgres::in_time;
 use crate::postgres::source::Member;
 use crate::postgres::state::Lease;
 
@@ -66,7 +67,7 @@ pub(super) async fn save(
     let partitions: Vec<i32> = leases.iter().map(|lease| lease.partition).collect();
     let epochs: Vec<i64> = leases.iter().map(|lease| lease.epoch).collect();
     let offsets: Vec<i64> = leases.iter().map(|lease| lease.next_offset).collect();
-    sqlx::query_scalar(
+    let saved = sqlx::query_scalar(
         r#"update queue_cursors c set next_offset = greatest(c.next_offset, l.next_offset)
            from unnest($4::integer[], $5::bigint[], $6::bigint[])
              as l(partition, epoch, next_offset)
@@ -80,6 +81,6 @@ pub(super) async fn save(
     .bind(partitions)
     .bind(epochs)
     .bind(offsets)
-    .fetch_all(pool)
-    .await
+    .fetch_all(pool);
+    in_time(saved).await
 }

@@ -9,9 +9,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use crate::postgres::encoding::Row;
-use crate::postgres::error;
 use crate::postgres::source::Member;
 use crate::postgres::state::Fetched;
+use crate::postgres::{error, in_time};
 use crate::source::{RawRecord, SourceError};
 
 /// Records of one partition in one fetch.
@@ -50,7 +50,7 @@ pub(super) async fn keep_fetching(member: Arc<Member>, batches: mpsc::Sender<Bat
             continue;
         }
         woken.mark_unchanged();
-        let fetched = fetch(member.pool(), member.topic, &wanted).await;
+        let fetched = in_time(fetch(member.pool(), member.topic, &wanted)).await;
         match fetched {
             Ok(fetched) if fetched.is_empty() => {
                 pause = RETRY.0;

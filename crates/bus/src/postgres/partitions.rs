@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use contract::Topic;
 use sqlx::PgPool;
 
-use crate::postgres::error;
+use crate::postgres::{error, in_time};
 use crate::record::PublishError;
 
 /// A topic's shape. Its partition count never changes, so it is never read again;
@@ -73,8 +73,8 @@ impl Partitions {
 pub(super) async fn retry_once<T, F: Future<Output = Result<T, sqlx::Error>>>(
     attempt: impl Fn() -> F,
 ) -> Result<T, sqlx::Error> {
-    match attempt().await {
-        Err(error) if error::may_pass(&error) => attempt().await,
+    match in_time(attempt()).await {
+        Err(error) if error::may_pass(&error) => in_time(attempt()).await,
         result => result,
     }
 }

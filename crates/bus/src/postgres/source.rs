@@ -9,13 +9,13 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::postgres::PostgresLog;
 use crate::postgres::commit::{commit, keep_committing};
 use crate::postgres::error::source_error;
 use crate::postgres::fetch::{Batch, keep_fetching};
 use crate::postgres::lease::{keep, leave};
 use crate::postgres::state::State;
 use crate::postgres::wake::Wakes;
+use crate::postgres::{PostgresLog, in_time};
 use crate::source::{Source, SourceError, SourceEvent};
 
 /// What the tasks of a member share.
@@ -142,6 +142,6 @@ impl Source for PostgresSource {
         // No renewal may come after the release.
         self.tasks.shutdown().await;
         commit(&self.member).await.map_err(source_error)?;
-        leave(&self.member).await.map_err(source_error)
+        in_time(leave(&self.member)).await.map_err(source_error)
     }
 }

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use contract::Topic;
 use sqlx::PgPool;
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::postgres::in_time;
 
 const CHANNEL: &str = "fte_bus";
 
@@ -17,6 +20,9 @@ const CHANNEL: &str = "fte_bus";
 /// readers poll as often anyway. NOTIFY serialises commits, so it has a transaction
 /// of its own, after the one that wrote the records.
 const NOTIFY_EVERY: Duration = Duration::from_millis(20);
+
+/// After so long without a word the listener asks whether it is still connected.
+const QUIET: Duration = Duration::from_secs(10);
 
 const RECONNECT: Duration = Duration::from_secs(1);
 
@@ -44,11 +50,11 @@ struct Outbound {
 const MEMBERS: &str = "members ";
 
 impl Wakes {
-    pub(super) fn start(pool: &PgPool, tasks: &mut JoinSet<()>) -> Self {
+    pub(super) fn start(pool: &PgPool, options: PgConnectOptions, tasks: &mut JoinSet<()>) -> Self {
         let topics = Topic::ALL.into_iter().map(|topic| (topic, Channels::default())).collect();
         let wakes = Self { topics: Arc::new(topics), outbound: Arc::default() };
         tasks.spawn(notify(pool.clone(), Arc::clone(&wakes.outbound)));
-        tasks.spawn(listen(pool.clone(), wakes.clone()));
+        tasks.spawn(listen(options, wakes.clone()));
         wakes
     }
 
@@ -123,8 +129,11 @@ async fn notify(pool: PgPool, outbound: Arc<Outbound>) {
     }
 }
 
-async fn listen(pool: PgPool, wakes: Wakes) {
+async fn listen(options: PgConnectOptions, wakes: Wakes) {
     loop {
+        // A pool of its own: a listener whose connection swallows everything is given
+        // up, and must not take a place with it that reading needs.
+        let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
         if let Err(error) = listen_until_lost(&pool, &wakes).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "wake-ups interrupted");
         }
@@ -133,14 +142,21 @@ async fn listen(pool: PgPool, wakes: Wakes) {
 }
 
 async fn listen_until_lost(pool: &PgPool, wakes: &Wakes) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(CHANNEL).await?;
+    let mut listener = in_time(PgListener::connect_with(pool)).await?;
+    in_time(listener.listen(CHANNEL)).await?;
     // Whatever was said while nobody listened.
     wakes.receive_all();
-    while let Some(notification) = listener.try_recv().await? {
-        for word in notification.payload().split(',') {
-            wakes.receive(word);
+    loop {
+        match timeout(QUIET, listener.try_recv()).await {
+            Ok(notification) => {
+                let Some(notification) = notification? else { return Ok(()) };
+                for word in notification.payload().split(',') {
+                    wakes.receive(word);
+                }
+            }
+            Err(_) => {
+                in_time(sqlx::query("select").execute(&mut listener)).await?;
+            }
         }
     }
-    Ok(())
 }
