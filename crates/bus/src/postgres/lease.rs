@@ -51,8 +51,7 @@ pub(super) async fn keep(member: Arc<Member>) {
         if renewed_at.elapsed() >= LEASE && member.change(|state| state.lose_all()) {
             tracing::warn!(group = member.group, topic = %member.topic, "leases ran out");
         }
-        let next = (round_began + RENEW_EVERY).min(renewed_at + LEASE.max(renewed_at.elapsed()));
-        wait(&member, &mut woken, next).await;
+        wait(&member, &mut woken, round_began + RENEW_EVERY).await;
     }
 }
 
