@@ -8,7 +8,7 @@ use std::time::Duration;
 use chassis::Context;
 use chassis::settings::{BusKind, KafkaSettings, ProcessSettings};
 use chassis::telemetry::Telemetry;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -163,6 +163,7 @@ async fn serve(
     let (router, shutdown) = (origin.clone().router(), context.shutdown.clone());
     tasks.spawn(async move { chassis::http::serve(listener, router, shutdown).await });
     let announced = announce(arguments, folder, &origin, &url, token.is_some());
+    let announced = context.shutdown.run_until_cancelled(announced);
     let running = context.supervise(tasks);
     let drained = async {
         context.shutdown.cancelled().await;
@@ -209,9 +210,8 @@ fn settings(
     settings.set("DATABASE_URL", started.database.url.expose_secret());
     let bus = &started.log.settings;
     settings.set("FTE_BUS", if bus.bus == BusKind::Kafka { "kafka" } else { "postgres" });
-    if let Some(servers) = &bus.kafka.kafka_bootstrap_servers {
-        settings.set("KAFKA_BOOTSTRAP_SERVERS", servers);
-    }
+    set_kafka(&mut settings, &bus.kafka);
+    set_process(&mut settings, &arguments.process);
     match &arguments.secret {
         Some(secret) => settings.set("FTE_SECRET", secret.expose_secret()),
         None => settings.set("FTE_SECRET", folder.secret(SECRET)?),
@@ -224,6 +224,36 @@ fn settings(
     let token = folder.secret(OPERATOR_TOKEN)?;
     settings.set("OPERATOR_TOKENS", format!("{OPERATOR}:{token}"));
     Ok((settings, Some(token)))
+}
+
+/// By flag or variable, here it is all the same.
+fn set_kafka(settings: &mut Settings, kafka: &KafkaSettings) {
+    let password = kafka.kafka_sasl_password.as_ref();
+    let ca_file = kafka.kafka_ca_file.as_ref().and_then(|file| file.to_str());
+    let values = [
+        ("KAFKA_BOOTSTRAP_SERVERS", kafka.kafka_bootstrap_servers.as_deref()),
+        ("KAFKA_SECURITY_PROTOCOL", kafka.kafka_security_protocol.as_deref()),
+        ("KAFKA_SASL_MECHANISM", kafka.kafka_sasl_mechanism.as_deref()),
+        ("KAFKA_SASL_USERNAME", kafka.kafka_sasl_username.as_deref()),
+        ("KAFKA_SASL_PASSWORD", password.map(|password| password.expose_secret())),
+        ("KAFKA_CA_FILE", ca_file),
+    ];
+    for (name, value) in values {
+        if let Some(value) = value {
+            settings.set(name, value);
+        }
+    }
+}
+
+/// For services in processes of their own; the probes' addresses are theirs.
+fn set_process(settings: &mut Settings, process: &ProcessSettings) {
+    settings.set("FTE_DRAIN", humantime::format_duration(process.drain).to_string());
+    if let Some(format) = process.log_format.to_possible_value() {
+        settings.set("FTE_LOG_FORMAT", format.get_name());
+    }
+    if let Some(endpoint) = &process.otlp_endpoint {
+        settings.set("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+    }
 }
 
 /// For the commands that work on what runs here.

@@ -48,7 +48,9 @@ impl Settings {
         let only: Only<C> = chassis::parse(service, arguments).map_err(|error| {
             // The first line names the setting; the rest is usage, for a person who typed.
             let text = error.to_string();
-            chassis::SettingsError(text.lines().next().unwrap_or_default().to_owned())
+            let line = text.lines().next().unwrap_or_default();
+            let line = line.strip_prefix("error: ").unwrap_or(line);
+            chassis::SettingsError(format!("{service}: {line}"))
         })?;
         Ok(only.config)
     }
@@ -82,6 +84,6 @@ mod tests {
     fn a_setting_without_a_value_is_named() {
         let error = Settings::default().configure::<Config>("part").unwrap_err();
 
-        assert!(error.to_string().starts_with("error: "), "{error}");
+        assert!(error.to_string().starts_with("part: "), "{error}");
     }
 }

@@ -3,7 +3,9 @@
 
 use std::process::Output;
 
-use crate::product::{Product, data_folder, fte};
+use rustix::process::Signal;
+
+use crate::product::{Product, data_folder, fte, kill};
 
 fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
@@ -24,6 +26,19 @@ fn wrong_settings_are_one_line_and_64() {
         let said = said(&output);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {said}");
         assert!(said.contains(named) && said.lines().count() == 1, "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_service_with_a_wrong_setting_ends_all_of_it_with_64() {
+    for processes in [&[][..], &["--processes"]] {
+        let mut command =
+            fte(&["up", "--ephemeral", "--listen", "127.0.0.1:0", "--bus", "postgres"]);
+        let output = command.args(processes).env("FTE_RATE_LIMITS", "often").output().unwrap();
+
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(64), "{processes:?}: {said}");
+        assert!(said.contains("often"), "{processes:?}: {said}");
     }
 }
 
@@ -65,4 +80,24 @@ fn a_data_folder_in_use_is_refused() {
 
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("another `fte up` uses this folder"), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn a_log_that_still_holds_work_is_not_left_behind() {
+    let drain = ["--drain", "1s"];
+    let postgres = [&["--bus", "postgres", "--processes"][..], &drain].concat();
+    let product = Product::start(&postgres).await;
+    kill(product.child_running("agent").unwrap(), Signal::STOP);
+    let ticket = product.submit("Export", "How do I export my board as a file?").await;
+    product.page_when(&ticket, "in_progress").await;
+    let (_status, data) = product.stop().await;
+
+    let path = data.path().to_str().unwrap().to_owned();
+    let other = ["up", "--listen", "127.0.0.1:0", "--data", &path, "--bus", "kafka"];
+    let output = fte(&other).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(64), "{}", said(&output));
+    assert!(said(&output).contains("events are not handled yet"), "{}", said(&output));
+    let again = Product::start_in(data, &drain).await;
+    again.page_when(&ticket, "answered").await;
 }
