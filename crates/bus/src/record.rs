@@ -5,7 +5,7 @@ use contract::{Classified, Event, EventId, FailureClass, Topic};
 use futures::future::BoxFuture;
 
 /// Header that carries the event id, so that duplicates show without decoding.
-pub const EVENT_ID_HEADER: &str = "event_id";
+pub(crate) const EVENT_ID_HEADER: &str = "event_id";
 
 /// Record headers, in order. A name may repeat; [`Headers::get`] takes the last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bus::{Bus, BusConfig, BusError, ConsumerError, KafkaConfig, Outcome, PublishError, Record};
+use bus::{
+    Bus, BusConfig, BusError, ConsumerError, ConsumerSettings, KafkaConfig, Outcome, PublishError,
+    Record,
+};
 use contract::Topic;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use servers::{Kafka, KafkaOptions, SecuredListener};
@@ -115,9 +118,10 @@ async fn a_consumer_stops_in_time_without_its_broker() {
     let bus = log.bus().await;
     let seen = Seen::default();
     publish(&bus, interleaved(10, 5)).await;
-    let killed = Member::noting(&bus, settings(), &seen);
-    let mut other = settings();
-    other.group = "other";
+    // As long as sessions may last in production: closing alone would wait for them.
+    let one = ConsumerSettings { session_timeout: Duration::from_secs(45), ..settings() };
+    let other = ConsumerSettings { group: "other", ..one.clone() };
+    let killed = Member::noting(&bus, one, &seen);
     let frozen = Member::noting(&bus, other, &seen);
     wait_for("all events, twice", async || seen.len() == 100).await;
 

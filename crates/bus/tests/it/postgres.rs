@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use crate::fixture::Fixture;
-use crate::suite::{batches, failures, letters, order, resume, tools};
+use crate::suite::{batches, failures, letters, order, resume, signals, tools};
 
 #[sqlx::test(migrations = false)]
 async fn keys_keep_their_order_with_hundreds_in_flight(pool: PgPool) {
@@ -175,4 +175,19 @@ async fn a_replay_that_does_not_decode_concerns_its_own_group_only(pool: PgPool)
         Fixture::postgres(pool).await,
     )
     .await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_trace_goes_on_through_the_log(pool: PgPool) {
+    signals::the_trace_goes_on_through_the_log(Fixture::postgres(pool).await).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_batch_links_to_the_traces_of_its_events(pool: PgPool) {
+    signals::a_batch_links_to_the_traces_of_its_events(Fixture::postgres(pool).await).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn every_consumer_counts_in_five_metrics(pool: PgPool) {
+    signals::every_consumer_counts_in_five_metrics(Fixture::postgres(pool).await).await;
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
-use bus::{ConsumerSettings, Failure, Outcome, Record};
+use bus::{BusConfig, ConsumerSettings, Failure, Outcome, Record};
 use opentelemetry::trace::{TraceContextExt as _, TraceId};
 use testkit::wait_for;
 use tracing::Instrument as _;
@@ -19,6 +19,14 @@ fn trace_id() -> TraceId {
 
 fn of_group(group: &'static str) -> ConsumerSettings {
     ConsumerSettings { group, ..settings() }
+}
+
+/// A group for each log: both run in one process, with one set of spans and metrics.
+fn group(log: &Fixture, on_kafka: &'static str, on_postgres: &'static str) -> &'static str {
+    match log.config {
+        BusConfig::Kafka(_) => on_kafka,
+        BusConfig::Postgres(_) => on_postgres,
+    }
 }
 
 /// Publishes an event inside a span of its own; gives the trace.
@@ -55,17 +63,17 @@ pub(crate) async fn the_trace_goes_on_through_the_log(log: Fixture) {
 
 /// A batch is one span with a link to the trace of each of its events.
 pub(crate) async fn a_batch_links_to_the_traces_of_its_events(log: Fixture) {
-    const GROUP: &str = "traced-batches";
+    let group = group(&log, "traced-kafka", "traced-postgres");
     let bus = log.bus().await;
     let mut published = HashSet::new();
     for seq in 0..5 {
         published.insert(publish_traced(&bus, seq).await);
     }
 
-    let member = Member::start_batches(&bus, of_group(GROUP), |_| Box::pin(async { Ok(()) }));
-    let traces_of_one_event = || spans_of(GROUP).into_iter().filter(|span| span.links.is_empty());
+    let member = Member::start_batches(&bus, of_group(group), |_| Box::pin(async { Ok(()) }));
+    let traces_of_one_event = || spans_of(group).into_iter().filter(|span| span.links.is_empty());
     let linked = || -> HashSet<_> {
-        let spans = spans_of(GROUP);
+        let spans = spans_of(group);
         let links = spans.iter().flat_map(|span| span.links.iter());
         let linked = links.map(|link| link.span_context.trace_id());
         linked.chain(traces_of_one_event().map(|span| span.span_context.trace_id())).collect()
@@ -73,17 +81,17 @@ pub(crate) async fn a_batch_links_to_the_traces_of_its_events(log: Fixture) {
     wait_for("links to all traces", async || linked() == published).await;
     member.stop().await;
 
-    assert!(spans_of(GROUP).len() < 5, "no batch had two events");
+    assert!(spans_of(group).len() < 5, "no batch had two events");
 }
 
 /// Received, handled by outcome, duration, lag age and dead letters.
 pub(crate) async fn every_consumer_counts_in_five_metrics(log: Fixture) {
-    const GROUP: &str = "counted";
+    let group = group(&log, "counted-kafka", "counted-postgres");
     let bus = log.bus().await;
     let records = interleaved(4, 1).iter().map(Record::of).collect();
     bus.publisher().publish_all(records).await.unwrap();
 
-    let member = Member::start(&bus, of_group(GROUP), |event, _| {
+    let member = Member::start(&bus, of_group(group), |event, _| {
         Box::pin(async move {
             match crate::member::is_of(&event, "key 3") {
                 true => Err(Failure::Reject(anyhow::anyhow!("no"))),
@@ -92,7 +100,7 @@ pub(crate) async fn every_consumer_counts_in_five_metrics(log: Fixture) {
         })
     });
     let value = |metric: &str, label: &str| {
-        let lines = scrape_of(GROUP);
+        let lines = scrape_of(group);
         let line = lines.iter().find(|line| line.starts_with(metric) && line.contains(label))?;
         line.rsplit(' ').next()?.parse::<f64>().ok()
     };
