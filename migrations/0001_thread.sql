@@ -158,7 +158,8 @@ create table outbox (
     created_at timestamptz not null default now()
 );
 create index outbox_conversation on outbox (conversation_id, id);
-create index outbox_service on outbox (service, created_at);
+-- Not by service: a look at one conversation would walk through every dead entry.
+create index outbox_created on outbox (created_at);
 
 -- One row per part of a reply, and one per hand-off.
 create table deliveries (

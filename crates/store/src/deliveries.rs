@@ -141,14 +141,14 @@ pub async fn begin(
     Ok(look)
 }
 
-const BEGIN: &str = "
+pub(crate) const BEGIN: &str = "
 with due as materialized (
     (select id, conversation_id from deliveries first
      where outlet = $1 and state = 'pending' and next_attempt_at <= now()
-         and not exists (select from deliveries earlier
-             where earlier.conversation_id = first.conversation_id and earlier.outlet = $1
-                 and earlier.position < first.position
-                 and earlier.state in ('pending', 'sending', 'outcome_unknown'))
+         and id = (select id from deliveries earliest
+             where earliest.conversation_id = first.conversation_id and earliest.outlet = $1
+                 and earliest.state in ('pending', 'sending', 'outcome_unknown')
+             order by earliest.position limit 1)
      order by next_attempt_at limit $2)
     union all
     (select id, conversation_id from deliveries

@@ -125,7 +125,7 @@ pub(crate) fn column<'a, T, U>(items: &'a [T], field: impl Fn(&'a T) -> U) -> Ve
     items.iter().map(field).collect()
 }
 
-const STORE_SUBMISSIONS: &str = "
+pub(crate) const STORE_SUBMISSIONS: &str = "
 with input as materialized (
     select * from unnest(
         $1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
@@ -143,7 +143,7 @@ claimed as (
     insert into recent_submissions as standing (content_hash, conversation_id, sent_at)
     select content_hash, own_conversation_id, sent_at from input
     where content_hash is not null
-        and ref <> all (select ref from tickets where ref = any($1))
+        and (select true from tickets where tickets.ref = input.ref) is null
     order by content_hash
     on conflict (content_hash) do update set
         conversation_id = case when excluded.sent_at >= standing.sent_at + interval '10 minutes'

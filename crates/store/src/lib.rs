@@ -18,6 +18,8 @@ mod outbox_publisher;
 pub mod people;
 mod people_sql;
 pub mod pipeline;
+#[cfg(test)]
+mod plans;
 pub mod progress;
 pub mod refs;
 pub mod relay;

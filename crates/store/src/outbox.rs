@@ -87,16 +87,14 @@ pub async fn pending(
     conversations: &[ConversationId],
 ) -> Result<Vec<Record>, Error> {
     let ids: Vec<Uuid> = conversations.iter().copied().map(Uuid::from).collect();
-    let rows: Vec<EntryRow> = sqlx::query_as(
-        "select event_id, topic, key, headers, payload from outbox
-         where service = $1 and conversation_id = any($2) order by id",
-    )
-    .bind(service)
-    .bind(ids)
-    .fetch_all(executor)
-    .await?;
+    let rows: Vec<EntryRow> =
+        sqlx::query_as(PENDING).bind(service).bind(ids).fetch_all(executor).await?;
     rows.into_iter().map(Record::try_from).collect()
 }
+
+pub(crate) const PENDING: &str = "
+select event_id, topic, key, headers, payload from outbox
+where service = $1 and conversation_id = any($2) order by id";
 
 /// A service's entries that a step should have published long ago, in order.
 pub async fn overdue(

@@ -23,25 +23,32 @@ pub struct Thread {
 
 /// Finds the conversation of each (ref, provider id), in the order given; `None`
 /// where the ticket is not stored.
+///
+/// Here and below, `lateral` with a limit or a lock is one index look-up per row,
+/// and conditions that always hold make the planner expect few rows: a plan made
+/// while the tables are empty must still be good when they are not.
 pub async fn find(
     executor: impl PgExecutor<'_>,
     messages: &[(&TicketRef, &str)],
 ) -> Result<Vec<Option<Thread>>, Error> {
-    let rows: Vec<ThreadRow> = sqlx::query_as(
-        "select conversation.id, conversation.last_seq, conversation.status = 'closed' as is_closed,
-             exists (select from messages stored
-                 where stored.channel = 'web_form' and stored.provider_id = input.provider_id) as is_stored
-         from unnest($1::text[], $2::text[]) with ordinality as input (ref, provider_id, place)
-         left join tickets ticket on ticket.ref = input.ref
-         left join conversations conversation on conversation.id = ticket.conversation_id
-         order by input.place",
-    )
-    .bind(column(messages, |(ticket_ref, _)| ticket_ref.as_str()))
-    .bind(column(messages, |(_, provider_id)| *provider_id))
-    .fetch_all(executor)
-    .await?;
+    let rows: Vec<ThreadRow> = sqlx::query_as(FIND)
+        .bind(column(messages, |(ticket_ref, _)| ticket_ref.as_str()))
+        .bind(column(messages, |(_, provider_id)| *provider_id))
+        .fetch_all(executor)
+        .await?;
     rows.into_iter().map(ThreadRow::into_thread).collect()
 }
+
+pub(crate) const FIND: &str = "
+select conversation.id, conversation.last_seq, conversation.status = 'closed' as is_closed,
+    exists (select from messages stored
+        where stored.channel = 'web_form' and stored.provider_id = input.provider_id) as is_stored
+from unnest($1::text[], $2::text[]) with ordinality as input (ref, provider_id, place)
+left join lateral (select conversation_id from tickets
+    where ref = input.ref limit 1) ticket on true
+left join lateral (select id, last_seq, status from conversations
+    where id = ticket.conversation_id limit 1) conversation on true
+order by input.place";
 
 #[derive(Debug, FromRow)]
 struct ThreadRow {
@@ -153,16 +160,16 @@ impl AppendedRow {
     }
 }
 
-const APPEND_MESSAGES: &str = "
+pub(crate) const APPEND_MESSAGES: &str = "
 with input as materialized (
     select * from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as row (id, after_seq, added)
 ),
 locked as materialized (
-    select conversation.id, input.after_seq, input.added
-    from conversations conversation join input on input.id = conversation.id
-    where conversation.last_seq = input.after_seq and conversation.status <> 'closed'
-    order by conversation.id
-    for no key update of conversation
+    select conversation.id, sorted.after_seq, sorted.added
+    from (select * from input where after_seq >= 0 and added > 0 order by id) sorted
+    cross join lateral (select id from conversations
+        where conversations.id = sorted.id and last_seq = sorted.after_seq and status <> 'closed'
+        for no key update) conversation
 ),
 updated as (
     update conversations conversation set

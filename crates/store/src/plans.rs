@@ -1,0 +1,38 @@
+//! Hot statements must be index look-ups also in a plan that was made while the
+//! tables were empty: such a plan stays until the first analyze, a minute of load away.
+
+use sqlx::{AssertSqlSafe, PgPool};
+
+use crate::{deliveries, delivery_ends, identity, outbox, threads};
+
+/// Name, types of parameters that the statement does not tell, their number, text.
+const HOT: [(&str, &str, usize, &str); 6] = [
+    ("identity::store_submissions", "", 23, identity::STORE_SUBMISSIONS),
+    ("threads::find", "", 2, threads::FIND),
+    ("threads::append", "", 17, threads::APPEND_MESSAGES),
+    ("deliveries::begin", "(text, bigint, float8)", 3, deliveries::BEGIN),
+    ("deliveries::finish", "", 18, delivery_ends::FINISH),
+    ("outbox::pending", "(text, uuid[])", 2, outbox::PENDING),
+];
+
+#[sqlx::test(migrator = "crate::MIGRATOR")]
+async fn no_hot_statement_reads_a_whole_table(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let mut run = async |statement: String| -> Vec<String> {
+        sqlx::query_scalar(AssertSqlSafe(statement))
+            .persistent(false)
+            .fetch_all(&mut *conn)
+            .await
+            .unwrap()
+    };
+    run("set plan_cache_mode = force_generic_plan".into()).await;
+    for (name, types, parameters, text) in HOT {
+        run(format!("prepare hot{types} as {text}")).await;
+        let nulls = vec!["null"; parameters].join(", ");
+        let plan = run(format!("explain execute hot({nulls})")).await;
+        run("deallocate hot".into()).await;
+
+        let scans: Vec<_> = plan.iter().filter(|line| line.contains("Seq Scan")).collect();
+        assert!(scans.is_empty(), "{name}: {scans:?}");
+    }
+}
