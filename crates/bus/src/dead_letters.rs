@@ -97,6 +97,22 @@ struct ParkedRow {
     replays: i32,
 }
 
+/// What the tables say of letters.
+struct Verdicts {
+    /// The parked letters that match.
+    parked: Vec<Letter>,
+    parked_ids: HashSet<EventId>,
+    actions: HashMap<Uuid, LetterState>,
+}
+
+impl Verdicts {
+    /// The state of a letter in the topic; `None` for a parked one.
+    fn of(&self, id: EventId) -> Option<LetterState> {
+        let action = self.actions.get(&id.as_uuid()).copied();
+        (!self.parked_ids.contains(&id)).then(|| action.unwrap_or(LetterState::Open))
+    }
+}
+
 impl DeadLetters {
     /// `pool` is the database that holds the tables of the bus.
     pub(crate) fn new(bus: Bus, pool: PgPool) -> Self {
@@ -106,11 +122,41 @@ impl DeadLetters {
     /// The letters that match: parked ones first, each line in its order, then the
     /// others, oldest first.
     pub async fn list(&self, filter: &LetterFilter) -> Result<Vec<Letter>, DeadLetterError> {
-        let actions = self.actions().await?;
-        let mut letters = self.parked(filter).await?;
-        let parked: HashSet<EventId> = letters.iter().map(Letter::id).collect();
-        let mut seen: HashSet<EventId> = HashSet::new();
         let mut others = Vec::new();
+        self.scan(filter, |letter| others.push(letter)).await?;
+        let verdicts = self.verdicts(filter).await?;
+        others.retain_mut(|letter| match verdicts.of(letter.id()) {
+            Some(state) => {
+                letter.state = state;
+                state == LetterState::Open || filter.with_dealt_with
+            }
+            None => false,
+        });
+        others.sort_by_key(|letter| letter.at);
+        let mut letters = verdicts.parked;
+        letters.extend(others);
+        Ok(letters)
+    }
+
+    /// How many [`DeadLetters::list`] would give, without holding them.
+    pub async fn count(&self, filter: &LetterFilter) -> Result<usize, DeadLetterError> {
+        let mut ids = Vec::new();
+        self.scan(filter, |letter| ids.push(letter.id())).await?;
+        let verdicts = self.verdicts(filter).await?;
+        let others = ids.into_iter().filter_map(|id| verdicts.of(id));
+        let counted = others.filter(|s| *s == LetterState::Open || filter.with_dealt_with).count();
+        Ok(verdicts.parked.len() + counted)
+    }
+
+    /// Reads the topic for the letters that match, each once: a crash may publish one
+    /// twice. Those that were dealt with before may be left out.
+    async fn scan(
+        &self,
+        filter: &LetterFilter,
+        mut visit: impl FnMut(Letter),
+    ) -> Result<(), DeadLetterError> {
+        let dealt_with = self.actions().await?;
+        let mut seen: HashSet<EventId> = HashSet::new();
         let settings =
             ReadSettings { key: filter.key.clone(), ..ReadSettings::new(Topic::DeadLetters) };
         let mut reader = self.bus.reader(settings).await?;
@@ -118,19 +164,25 @@ impl DeadLetters {
             // What is no letter is not ours to deal with.
             let Ok(letter) = DeadLetter::decode(&record.payload) else { continue };
             let id = letter.meta.event_id;
-            // A crash may publish a letter twice.
-            if !filter.matches(&letter) || parked.contains(&id) || !seen.insert(id) {
-                continue;
-            }
-            let state = actions.get(&id.as_uuid()).copied().unwrap_or(LetterState::Open);
-            if state == LetterState::Open || filter.with_dealt_with {
-                others.push(Letter { letter, at: record.at, state });
+            let is_open = !dealt_with.contains_key(&id.as_uuid());
+            if filter.matches(&letter) && (is_open || filter.with_dealt_with) && seen.insert(id) {
+                visit(Letter { letter, at: record.at, state: LetterState::Open });
             }
         }
         reader.close().await?;
-        others.sort_by_key(|letter| letter.at);
-        letters.extend(others);
-        Ok(letters)
+        Ok(())
+    }
+
+    /// What the tables say. Asked after the topic was read: a letter is parked before
+    /// it is published, so none that was read can pass for one nothing waits behind.
+    async fn verdicts(&self, filter: &LetterFilter) -> Result<Verdicts, DeadLetterError> {
+        // A replay that came back changes the class of a parked letter, not of the
+        // published one: its id counts whatever its class.
+        let any_class = LetterFilter { class: None, ..filter.clone() };
+        let mut parked = self.parked(&any_class).await?;
+        let parked_ids = parked.iter().map(Letter::id).collect();
+        parked.retain(|letter| filter.matches(&letter.letter));
+        Ok(Verdicts { parked, parked_ids, actions: self.actions().await? })
     }
 
     /// One letter, whatever was done with it.

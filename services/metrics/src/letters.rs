@@ -23,7 +23,7 @@ pub trait CountLetters: Send + Sync + 'static {
 
 impl CountLetters for DeadLetters {
     fn count(&self) -> BoxFuture<'_, anyhow::Result<usize>> {
-        let open = async { Ok(self.list(&LetterFilter::default()).await?.len()) };
+        let open = async { Ok(DeadLetters::count(self, &LetterFilter::default()).await?) };
         open.boxed()
     }
 }

@@ -72,7 +72,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let figures = Figures::new(pool.clone(), config.alerts, letters);
     let routes = chassis::http::public(router(figures));
     let mut tasks = JoinSet::new();
-    tasks.spawn(count(bus, pool.clone(), context.clone()));
+    tasks.spawn(count(bus.clone(), pool.clone(), context.clone()));
+    tasks.spawn(retention::run_for_log(bus, pool.clone(), context.shutdown.clone()));
     tasks.spawn(retention::run(pool, context.shutdown.clone()));
     let serving = context.clone();
     tasks.spawn(async move { serving.serve(&config.http, routes).await });

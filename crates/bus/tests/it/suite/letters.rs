@@ -73,6 +73,7 @@ pub(crate) async fn a_parked_key_is_replayed_in_order(log: Fixture) {
     parked(&letters, &event(key, 0), 3).await;
     wait_for("the other key", async || seen.len() == 1).await;
     let listed = letters.list(&of(&event(key, 0))).await.unwrap();
+    assert_eq!(letters.count(&of(&event(key, 0))).await.unwrap(), 3);
     let classes: Vec<_> = listed.iter().map(|letter| letter.letter.class).collect();
     use DeadLetterClass::{Parked, Rejected};
     assert_eq!(classes, [Rejected, Parked, Parked]);
@@ -232,6 +233,7 @@ pub(crate) async fn only_the_group_of_a_letter_handles_its_replay(log: Fixture) 
         found.len() == 1 && found[0].state == LetterState::Open
     })
     .await;
+    assert_eq!(letters.count(&filter).await.unwrap(), 1);
 
     is_broken.store(false, Ordering::Relaxed);
     let report = letters.replay(&filter, ReplaySettings::default(), |_| {}).await.unwrap();
