@@ -63,10 +63,16 @@ impl DatabaseSettings {
                 ("statement_timeout", "30s"),
                 ("lock_timeout", "10s"),
                 ("idle_in_transaction_session_timeout", "30s"),
+                // Our statements are few and large: planning one costs more than running it.
+                ("plan_cache_mode", "force_generic_plan"),
+                ("jit", "off"),
             ]);
         Ok(PgPoolOptions::new()
             .max_connections(self.database_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            // A ping would double the round trips; a dead connection shows at its first
+            // statement, and that is an outage like any other.
+            .test_before_acquire(false)
             .connect_lazy_with(options))
     }
 }
