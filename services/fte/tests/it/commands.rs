@@ -5,14 +5,14 @@ use std::process::Output;
 
 use rustix::process::Signal;
 
-use crate::product::{Product, data_folder, fte, kill};
+use crate::product::{Product, data_folder, fte, kill, to_end};
 
 fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-#[test]
-fn wrong_settings_are_one_line_and_64() {
+#[tokio::test]
+async fn wrong_settings_are_one_line_and_64() {
     let cases: [(&[&str], &str); 4] = [
         (&["migrate", "--database-url", "nonsense"], "DATABASE_URL"),
         (&["migrate"], "--database-url"),
@@ -21,7 +21,7 @@ fn wrong_settings_are_one_line_and_64() {
     ];
 
     for (arguments, named) in cases {
-        let output = fte(arguments).output().unwrap();
+        let output = to_end(fte(arguments)).await;
 
         let said = said(&output);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {said}");
@@ -29,12 +29,13 @@ fn wrong_settings_are_one_line_and_64() {
     }
 }
 
-#[test]
-fn a_service_with_a_wrong_setting_ends_all_of_it_with_64() {
+#[tokio::test]
+async fn a_service_with_a_wrong_setting_ends_all_of_it_with_64() {
     for processes in [&[][..], &["--processes"]] {
         let mut command =
             fte(&["up", "--ephemeral", "--listen", "127.0.0.1:0", "--bus", "postgres"]);
-        let output = command.args(processes).env("FTE_RATE_LIMITS", "often").output().unwrap();
+        command.args(processes).env("FTE_RATE_LIMITS", "often");
+        let output = to_end(command).await;
 
         let said = said(&output);
         assert_eq!(output.status.code(), Some(64), "{processes:?}: {said}");
@@ -42,12 +43,12 @@ fn a_service_with_a_wrong_setting_ends_all_of_it_with_64() {
     }
 }
 
-#[test]
-fn a_port_in_use_is_one_line() {
+#[tokio::test]
+async fn a_port_in_use_is_one_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
 
-    let output = fte(&["up", "--ephemeral", "--listen", &address]).output().unwrap();
+    let output = to_end(fte(&["up", "--ephemeral", "--listen", &address])).await;
 
     let expected =
         format!("error: {address} is in use: stop what listens there, or choose --listen\n");
@@ -58,9 +59,9 @@ fn a_port_in_use_is_one_line() {
 async fn other_commands_find_what_runs_and_the_log_stays_what_it_was() {
     let product = Product::start(&["--bus", "postgres"]).await;
 
-    let migrated = product.command(&["migrate"]);
+    let migrated = product.command(&["migrate"]).await;
     assert!(migrated.status.success(), "{}", said(&migrated));
-    let planned = product.command(&["topics", "plan", "--profile", "local"]);
+    let planned = product.command(&["topics", "plan", "--profile", "local"]).await;
     assert!(planned.status.success(), "{}", said(&planned));
 
     let (status, data) = product.stop().await;
@@ -69,14 +70,14 @@ async fn other_commands_find_what_runs_and_the_log_stays_what_it_was() {
     assert!(again.said("log").unwrap().contains("tables"), "{:?}", again.said("log"));
 }
 
-#[test]
-fn a_data_folder_in_use_is_refused() {
+#[tokio::test]
+async fn a_data_folder_in_use_is_refused() {
     let folder = data_folder();
     let lock = std::fs::File::create(folder.path().join("lock")).unwrap();
     lock.lock().unwrap();
 
     let path = folder.path().to_str().unwrap();
-    let output = fte(&["up", "--listen", "127.0.0.1:0", "--data", path]).output().unwrap();
+    let output = to_end(fte(&["up", "--listen", "127.0.0.1:0", "--data", path])).await;
 
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("another `fte up` uses this folder"), "{}", said(&output));
@@ -94,7 +95,7 @@ async fn a_log_that_still_holds_work_is_not_left_behind() {
 
     let path = data.path().to_str().unwrap().to_owned();
     let other = ["up", "--listen", "127.0.0.1:0", "--data", &path, "--bus", "kafka"];
-    let output = fte(&other).output().unwrap();
+    let output = to_end(fte(&other)).await;
 
     assert_eq!(output.status.code(), Some(64), "{}", said(&output));
     assert!(said(&output).contains("events are not handled yet"), "{}", said(&output));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -52,6 +52,13 @@ pub(crate) fn fte(arguments: &[&str]) -> Command {
         command.env_remove(variable);
     }
     command
+}
+
+/// Runs a command that must end by itself.
+pub(crate) async fn to_end(command: Command) -> Output {
+    let mut command = tokio::process::Command::from(command);
+    let output = command.kill_on_drop(true).output();
+    tokio::time::timeout(START_LIMIT, output).await.expect("it did not end").unwrap()
 }
 
 impl Product {
@@ -115,8 +122,10 @@ impl Product {
     }
 
     /// A command beside it, run to its end.
-    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Output {
-        fte(arguments).env("FTE_DATA", self.data.path()).output().unwrap()
+    pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
+        let mut command = fte(arguments);
+        command.env("FTE_DATA", self.data.path());
+        to_end(command).await
     }
 
     /// Its child that runs this program.
