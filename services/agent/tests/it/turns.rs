@@ -1,8 +1,8 @@
 //! What a turn decides and publishes.
 
 use contract::{
-    Author, Category, Fact, HandOff, MetricFact, Outgoing, OutgoingBody, Priority, Reply,
-    TurnOutcome,
+    Author, Category, Fact, HandOff, MetricFact, Outgoing, OutgoingBody, Priority, Reply, ReplyId,
+    TurnId, TurnOutcome,
 };
 use sqlx::PgPool;
 use testkit::RecordingPublisher;
@@ -144,6 +144,8 @@ async fn a_turn_is_logged_and_counted_with_what_it_saw(pool: PgPool) {
     let (model, hash, log): (String, String, serde_json::Value) =
         sqlx::query_as("select model, policy_hash, log from turns").fetch_one(&pool).await.unwrap();
     assert_eq!((model.as_str(), hash.len()), ("builtin", 64));
+    let turn = TurnId::derived(id, "0:1");
+    assert_eq!(replies(&publisher)[0].reply_id, ReplyId::derived(turn, "reply"));
     assert_eq!(log["chunks"][0]["chunk"], "export-data#export-a-board-as-csv-or-json");
     assert!(log["chunks"][0]["relevance"].as_f64().unwrap() > 0.4);
     assert_eq!(log["reading"]["kind"], "question");
