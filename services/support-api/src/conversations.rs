@@ -28,7 +28,10 @@ pub(crate) struct ListQuery {
     #[expect(dead_code, reason = "one value so far; another is refused")]
     owner: Owner,
     /// Where the page before ended: its `next`.
-    #[param(example = "1767605400000000.3adea7e9-c53b-50eb-bd75-3c5eea33867c")]
+    #[param(
+        pattern = "^[0-9]{1,16}\\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        example = "1767605400000000.3adea7e9-c53b-50eb-bd75-3c5eea33867c"
+    )]
     after: Option<String>,
     /// Most conversations in the answer; 50 when absent.
     #[param(minimum = 1, maximum = 200)]

@@ -25,10 +25,10 @@ const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 #[into_params(parameter_in = Query)]
 pub(crate) struct LookupQuery {
     /// An e-mail address, in any case. Either this or `phone`.
-    #[param(example = "sam@example.org")]
+    #[param(format = "email", max_length = 254, example = "sam@example.org")]
     email: Option<String>,
-    /// A phone number with its country code; spaces and dashes do not matter.
-    #[param(example = "+49 30 901820")]
+    /// A phone number with its country code, such as +49 30 901820.
+    #[param(pattern = "^\\+[1-9][0-9]{6,14}$")]
     phone: Option<String>,
 }
 

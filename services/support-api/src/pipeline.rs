@@ -15,7 +15,7 @@ use bus::{Publisher, Record};
 use chassis::clock;
 use chassis::operator::Operator;
 use chassis::problem::Problem;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     ConversationId, EventId, EventMeta, SCHEMA_VERSION, Submission, TicketRef, WebformBody,
     WebformInbound,
@@ -113,7 +113,7 @@ pub(crate) async fn test(
     if complete {
         tidy(&desk.pool, id, &operator).await;
     }
-    let since_start = |at: DateTime<Utc>| (at - started_at).as_seconds_f64() * 1_000.0;
+    let since_start = |at: DateTime<Utc>| tenth_ms(at - started_at);
     let answer = PipelineTest {
         ticket_ref,
         conversation_id: id.as_uuid(),
@@ -128,6 +128,11 @@ pub(crate) async fn test(
     };
     let status = if complete { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(answer)))
+}
+
+/// Milliseconds to a tenth.
+fn tenth_ms(span: TimeDelta) -> f64 {
+    (span.as_seconds_f64() * 10_000.0).round() / 10.0
 }
 
 async fn now(pool: &PgPool) -> Result<DateTime<Utc>, Problem> {
