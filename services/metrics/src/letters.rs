@@ -28,11 +28,14 @@ impl CountLetters for DeadLetters {
     }
 }
 
+/// When letters were counted, and how many there were if the log answered.
+type Counted = (Instant, Option<usize>);
+
 /// Counts dead letters, at most every half minute for all who ask.
 #[derive(Clone)]
 pub(crate) struct Letters {
     source: Arc<dyn CountLetters>,
-    last: Arc<Mutex<Option<(Instant, Option<usize>)>>>,
+    last: Arc<Mutex<Option<Counted>>>,
 }
 
 impl Letters {
