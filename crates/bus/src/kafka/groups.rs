@@ -158,9 +158,10 @@ impl Asking {
         let ours = list.groups().iter().filter_map(|group| {
             let name = group.name().strip_prefix(&self.config.prefix)?.to_owned();
             let assignments = group.members().iter().filter_map(|member| member.assignment());
-            let names = assignments.filter_map(topics_of).flatten();
-            let topics: Vec<_> = names.filter_map(|name| self.topic(&name)).collect();
-            let is_elsewhere = topics.is_empty() && !group.members().is_empty();
+            let names: Vec<String> = assignments.filter_map(topics_of).flatten().collect();
+            let topics: Vec<_> = names.iter().filter_map(|name| self.topic(name)).collect();
+            // Members that just join have no assignment yet: that says nothing.
+            let is_elsewhere = topics.is_empty() && !names.is_empty();
             (!is_elsewhere).then_some((name, topics))
         });
         Ok(ours.collect())
