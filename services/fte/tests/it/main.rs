@@ -11,9 +11,11 @@
     reason = "a test that cannot go on fails; clippy allows this only inside test functions"
 )]
 
+mod collector;
 mod commands;
 mod customer;
 mod faults;
 mod layers;
+mod observed;
 mod product;
 mod thread;

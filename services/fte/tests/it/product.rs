@@ -69,9 +69,19 @@ impl Product {
     }
 
     pub(crate) async fn start_in(data: tempfile::TempDir, arguments: &[&str]) -> Self {
+        Self::start_with(data, arguments, &[]).await
+    }
+
+    /// As [`Product::start_in`], with variables of its own.
+    pub(crate) async fn start_with(
+        data: tempfile::TempDir,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let folder = data.path().to_str().unwrap().to_owned();
         let mut command = fte(&["up", "--listen", "127.0.0.1:0", "--data", &folder]);
         command.args(arguments).env("FTE_RATE_LIMITS", "off").env("RUST_LOG", "warn");
+        command.envs(environment.iter().copied());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let said = Said::default();
         let (errors, hearing) = (child.stderr.take().unwrap(), said.clone());
@@ -112,6 +122,11 @@ impl Product {
     /// The text that it printed behind a heading.
     pub(crate) fn said(&self, heading: &str) -> Option<String> {
         self.said.value(heading)
+    }
+
+    /// Everything that it wrote.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.said.lines()
     }
 
     /// The database that it uses, by what it left for other commands.
