@@ -94,7 +94,8 @@ impl<S: Source, W: Work> Runner<S, W> {
             let wakes_at = self.state.wakes_at(self.has_slot());
             tokio::select! {
                 biased;
-                // First, so that a busy consumer stops as soon as an idle one.
+                // First, so that a busy consumer stops as soon as an idle one (test
+                // `a_shutdown_while_busy_loses_nothing`).
                 () = shutdown.cancelled() => return Ok(()),
                 // Before new records: results free slots and memory, and cannot keep
                 // the source waiting for long, because tokio makes `join_next` yield
@@ -104,7 +105,8 @@ impl<S: Source, W: Work> Runner<S, W> {
                     self.state.wake(Instant::now());
                 }
                 // Last, and never disabled: back-pressure pauses partitions, so that
-                // the group's membership is served also while everything is busy.
+                // the group's membership is served also while everything is busy (tests
+                // `members_come_and_go_under_load`, `memory_stays_flat_under_pressure`).
                 event = next(&mut self.source, self.source_wait) => self.receive(event)?,
             }
         }

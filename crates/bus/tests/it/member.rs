@@ -10,11 +10,14 @@ use bus::{
 };
 use contract::{ConversationId, DeadLetter, Event as _, TicketEvent, Topic};
 use futures::future::BoxFuture;
-use testkit::events;
+use testkit::{events, wait_within};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const GROUP: &str = "group";
+
+/// Longer than a drain and a close without a broker.
+const END: Duration = Duration::from_secs(25);
 
 /// The settings of most tests: retries within a second.
 pub(crate) fn settings() -> ConsumerSettings {
@@ -174,6 +177,7 @@ impl Member {
 
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
+        wait_within(END, "the end of the member", async || self.has_ended()).await;
         self.ended().await.unwrap();
     }
 }
