@@ -3,17 +3,23 @@
 
 use sqlx::{AssertSqlSafe, PgPool};
 
-use crate::{deliveries, delivery_ends, identity, outbox, threads};
+use crate::{deliveries, delivery_ends, identity, outbox, threads, turns};
 
 /// Name, types of parameters that the statement does not tell, their number, text.
-const HOT: [(&str, &str, usize, &str); 6] = [
+const HOT: [(&str, &str, usize, &str); 8] = [
     ("identity::store_submissions", "", 23, identity::STORE_SUBMISSIONS),
     ("threads::find", "", 2, threads::FIND),
     ("threads::append", "", 17, threads::APPEND_MESSAGES),
     ("deliveries::begin", "(text, bigint, float8)", 3, deliveries::BEGIN),
     ("deliveries::finish", "", 18, delivery_ends::FINISH),
     ("outbox::pending", "(text, uuid[])", 2, outbox::PENDING),
+    ("turns::read", "(uuid, text, bigint)", 3, turns::READ),
+    ("turns::commit", TURN, 24, turns::COMMIT),
 ];
+
+const TURN: &str =
+    "(uuid, bigint, bigint, bigint, bigint, boolean, text, text, text, uuid, text, text,
+    text, text, jsonb, integer, integer, bigint, text, uuid[], text[], text[], jsonb[], bytea[])";
 
 #[sqlx::test(migrator = "crate::MIGRATOR")]
 async fn no_hot_statement_reads_a_whole_table(pool: PgPool) {

@@ -90,43 +90,44 @@ struct SnapshotRow {
     payloads: Vec<Vec<u8>>,
 }
 
+pub(crate) const READ: &str = "
+select c.channel, c.status, c.owner, c.person, c.owner_epoch, c.last_seq, c.handled_seq,
+       c.identity_level, c.escalated_at, t.ref as ticket_ref, t.subject, t.category,
+       t.priority, t.claimed_plan, cu.plan, cu.name as customer_name, app_now() as now,
+       exists (select from turns where turns.conversation_id = c.id) as has_turns,
+       m.message_ids, m.seqs, m.bodies, m.stored_ats,
+       o.event_ids, o.topics, o.keys, o.headers, o.payloads
+from conversations c
+join customers cu on cu.id = c.customer_id
+join tickets t on t.conversation_id = c.id and not t.is_alias
+cross join lateral (
+    select coalesce(array_agg(id order by seq), '{}') as message_ids,
+           coalesce(array_agg(seq order by seq), '{}') as seqs,
+           coalesce(array_agg(body order by seq), '{}') as bodies,
+           coalesce(array_agg(stored_at order by seq), '{}') as stored_ats
+    from (select id, seq, body, stored_at from messages
+          where conversation_id = c.id and seq > c.handled_seq
+          order by seq limit $3) as unhandled) as m
+cross join lateral (
+    select coalesce(array_agg(event_id order by id), '{}') as event_ids,
+           coalesce(array_agg(topic order by id), '{}') as topics,
+           coalesce(array_agg(key order by id), '{}') as keys,
+           coalesce(array_agg(headers order by id), '{}') as headers,
+           coalesce(array_agg(payload order by id), '{}') as payloads
+    from outbox where conversation_id = c.id and service = $2) as o
+where c.id = $1";
+
 /// Reads all that a turn needs, in one round trip; `None` for an unknown conversation.
 pub async fn read(
     executor: impl PgExecutor<'_>,
     conversation: ConversationId,
 ) -> Result<Option<Snapshot>, Error> {
-    let row: Option<SnapshotRow> = sqlx::query_as(
-        "select c.channel, c.status, c.owner, c.person, c.owner_epoch, c.last_seq, c.handled_seq,
-                c.identity_level, c.escalated_at, t.ref as ticket_ref, t.subject, t.category,
-                t.priority, t.claimed_plan, cu.plan, cu.name as customer_name, app_now() as now,
-                exists (select from turns where turns.conversation_id = c.id) as has_turns,
-                m.message_ids, m.seqs, m.bodies, m.stored_ats,
-                o.event_ids, o.topics, o.keys, o.headers, o.payloads
-         from conversations c
-         join customers cu on cu.id = c.customer_id
-         join tickets t on t.conversation_id = c.id and not t.is_alias
-         cross join lateral (
-             select coalesce(array_agg(id order by seq), '{}') as message_ids,
-                    coalesce(array_agg(seq order by seq), '{}') as seqs,
-                    coalesce(array_agg(body order by seq), '{}') as bodies,
-                    coalesce(array_agg(stored_at order by seq), '{}') as stored_ats
-             from (select id, seq, body, stored_at from messages
-                   where conversation_id = c.id and seq > c.handled_seq
-                   order by seq limit $3) as unhandled) as m
-         cross join lateral (
-             select coalesce(array_agg(event_id order by id), '{}') as event_ids,
-                    coalesce(array_agg(topic order by id), '{}') as topics,
-                    coalesce(array_agg(key order by id), '{}') as keys,
-                    coalesce(array_agg(headers order by id), '{}') as headers,
-                    coalesce(array_agg(payload order by id), '{}') as payloads
-             from outbox where conversation_id = c.id and service = $2) as o
-         where c.id = $1",
-    )
-    .bind(Uuid::from(conversation))
-    .bind(SERVICE)
-    .bind(MOST_MESSAGES)
-    .fetch_optional(executor)
-    .await?;
+    let row: Option<SnapshotRow> = sqlx::query_as(READ)
+        .bind(Uuid::from(conversation))
+        .bind(SERVICE)
+        .bind(MOST_MESSAGES)
+        .fetch_optional(executor)
+        .await?;
     row.map(|row| row.into_snapshot(conversation)).transpose()
 }
 
@@ -226,78 +227,79 @@ pub enum Committed {
     Stale,
 }
 
+pub(crate) const COMMIT: &str = "
+with locked as materialized (
+    select id, owner, owner_epoch, status, last_seq, handled_seq from conversations
+    where id = $1 for no key update
+), fits as materialized (
+    select id, last_seq from locked
+    where owner = 'agent' and status <> 'closed' and owner_epoch = $2 and handled_seq = $3
+), ok as materialized (
+    select id from fits where last_seq = $5 or $6
+), conversation as (
+    update conversations c
+    set handled_seq = $5, updated_at = app_now(),
+        owner = case when $7::text is null then c.owner else 'person' end,
+        person = coalesce($7, c.person),
+        taken_at = case when $7 is null then c.taken_at end,
+        escalated_at = case when $7 is null then c.escalated_at else app_now() end
+    from ok where c.id = ok.id
+), message as (
+    update messages m set outcome = $8, outcome_reason = $9, turn_id = $10
+    from ok where m.conversation_id = ok.id and m.seq between $4 and $5
+), ticket as (
+    update tickets t
+    set category = coalesce($11, t.category), priority = coalesce($12, t.priority)
+    from ok where t.conversation_id = ok.id and not t.is_alias
+), turn as (
+    insert into turns (id, conversation_id, owner_epoch, first_seq, last_seq, model,
+        policy_hash, log, outcome, category, prompt_tokens, completion_tokens, duration_us)
+    select $10, ok.id, $2, $4, $5, $13, $14, $15, $8, $11, $16, $17, $18 from ok
+), due as (
+    delete from due_turns d using ok where d.conversation_id = ok.id and d.seq <= $5
+), entry as (
+    insert into outbox (service, conversation_id, event_id, topic, key, headers, payload)
+    select $19, ok.id, e.event_id, e.topic, e.key, e.headers, e.payload
+    from ok cross join
+        unnest($20::uuid[], $21::text[], $22::text[], $23::jsonb[], $24::bytea[])
+            with ordinality as e (event_id, topic, key, headers, payload, place)
+    order by e.place
+    on conflict (event_id) do nothing
+)
+select exists (select from fits), exists (select from ok) from locked";
+
 /// Commits a turn in one statement under the conversation's lock, if what was read
 /// still holds. The lock comes first: every write hangs on the locked row.
 pub async fn commit(executor: impl PgExecutor<'_>, turn: &Turn<'_>) -> Result<Committed, Error> {
     let mut entries = Columns::default();
     turn.records.iter().for_each(|record| entries.push(Some(turn.conversation_id), record));
-    let row: Option<(bool, bool)> = sqlx::query_as(
-        "with locked as materialized (
-             select id, owner, owner_epoch, status, last_seq, handled_seq from conversations
-             where id = $1 for no key update
-         ), fits as materialized (
-             select id, last_seq from locked
-             where owner = 'agent' and status <> 'closed' and owner_epoch = $2 and handled_seq = $3
-         ), ok as materialized (
-             select id from fits where last_seq = $5 or $6
-         ), conversation as (
-             update conversations c
-             set handled_seq = $5, updated_at = app_now(),
-                 owner = case when $7::text is null then c.owner else 'person' end,
-                 person = coalesce($7, c.person),
-                 taken_at = case when $7 is null then c.taken_at end,
-                 escalated_at = case when $7 is null then c.escalated_at else app_now() end
-             from ok where c.id = ok.id
-         ), message as (
-             update messages m set outcome = $8, outcome_reason = $9, turn_id = $10
-             from ok where m.conversation_id = ok.id and m.seq between $4 and $5
-         ), ticket as (
-             update tickets t
-             set category = coalesce($11, t.category), priority = coalesce($12, t.priority)
-             from ok where t.conversation_id = ok.id and not t.is_alias
-         ), turn as (
-             insert into turns (id, conversation_id, owner_epoch, first_seq, last_seq, model,
-                 policy_hash, log, outcome, category, prompt_tokens, completion_tokens, duration_us)
-             select $10, ok.id, $2, $4, $5, $13, $14, $15, $8, $11, $16, $17, $18 from ok
-         ), due as (
-             delete from due_turns d using ok where d.conversation_id = ok.id and d.seq <= $5
-         ), entry as (
-             insert into outbox (service, conversation_id, event_id, topic, key, headers, payload)
-             select $19, ok.id, e.event_id, e.topic, e.key, e.headers, e.payload
-             from ok cross join
-                 unnest($20::uuid[], $21::text[], $22::text[], $23::jsonb[], $24::bytea[])
-                     with ordinality as e (event_id, topic, key, headers, payload, place)
-             order by e.place
-             on conflict (event_id) do nothing
-         )
-         select exists (select from fits), exists (select from ok) from locked",
-    )
-    .bind(Uuid::from(turn.conversation_id))
-    .bind(number(turn.owner_epoch))
-    .bind(number(turn.handled_seq))
-    .bind(number(turn.first_seq))
-    .bind(number(turn.last_seq))
-    .bind(turn.ignores_newer)
-    .bind(turn.person)
-    .bind(turn.outcome.as_str())
-    .bind(turn.outcome_reason)
-    .bind(Uuid::from(turn.id))
-    .bind(turn.category.map(Category::as_str))
-    .bind(turn.priority.map(Priority::as_str))
-    .bind(turn.model)
-    .bind(turn.policy_hash)
-    .bind(turn.log)
-    .bind(i32::try_from(turn.prompt_tokens).unwrap_or(i32::MAX))
-    .bind(i32::try_from(turn.completion_tokens).unwrap_or(i32::MAX))
-    .bind(number(turn.duration_us))
-    .bind(SERVICE)
-    .bind(entries.event_ids)
-    .bind(entries.topics)
-    .bind(entries.keys)
-    .bind(entries.headers)
-    .bind(entries.payloads)
-    .fetch_optional(executor)
-    .await?;
+    let row: Option<(bool, bool)> = sqlx::query_as(COMMIT)
+        .bind(Uuid::from(turn.conversation_id))
+        .bind(number(turn.owner_epoch))
+        .bind(number(turn.handled_seq))
+        .bind(number(turn.first_seq))
+        .bind(number(turn.last_seq))
+        .bind(turn.ignores_newer)
+        .bind(turn.person)
+        .bind(turn.outcome.as_str())
+        .bind(turn.outcome_reason)
+        .bind(Uuid::from(turn.id))
+        .bind(turn.category.map(Category::as_str))
+        .bind(turn.priority.map(Priority::as_str))
+        .bind(turn.model)
+        .bind(turn.policy_hash)
+        .bind(turn.log)
+        .bind(i32::try_from(turn.prompt_tokens).unwrap_or(i32::MAX))
+        .bind(i32::try_from(turn.completion_tokens).unwrap_or(i32::MAX))
+        .bind(number(turn.duration_us))
+        .bind(SERVICE)
+        .bind(entries.event_ids)
+        .bind(entries.topics)
+        .bind(entries.keys)
+        .bind(entries.headers)
+        .bind(entries.payloads)
+        .fetch_optional(executor)
+        .await?;
     Ok(match row {
         Some((_, true)) => Committed::Done,
         Some((true, false)) => Committed::Newer,

@@ -182,12 +182,17 @@ impl Case<'_> {
             (None, Some(plan)) => format!("{plan} plan by their own account"),
             (None, None) => "plan unknown".to_owned(),
         };
-        let words: Vec<&str> = self.reading.own_words.split_whitespace().collect();
-        let words = words.join(" ");
+        let subject = self.now.subject.trim();
+        let own = self.reading.own_words.trim();
+        let words = own.strip_prefix(subject).unwrap_or(own).split_whitespace();
+        let words = words.collect::<Vec<_>>().join(" ");
         let said: String = words.chars().take(SUMMARY_CHARS).collect();
         let more = if said.len() < words.len() { " …" } else { "" };
-        let messages = self.now.messages.len();
-        format!("{name} ({plan}) sent {messages} message(s). In their words: “{said}{more}”.")
+        let wrote = match self.now.messages.len() {
+            1 => "wrote".to_owned(),
+            several => format!("wrote {several} messages"),
+        };
+        format!("{name} ({plan}) {wrote} about “{subject}”. In their words: “{said}{more}”.")
     }
 }
 
