@@ -69,7 +69,7 @@ async fn list(api: &Api) -> anyhow::Result<()> {
         return Ok(line("nothing waits for a person")?);
     }
     let columns =
-        ["ticket_id", "waits_since", "person", "channel", "category", "priority", "subject", "id"];
+        ["ticket_ref", "waits_since", "person", "channel", "category", "priority", "subject", "id"];
     let mut table = table(columns);
     for row in &rows {
         table.add_row(columns.map(|name| text(row, name)));
@@ -87,7 +87,7 @@ async fn resolve(api: &Api, conversation: &str) -> anyhow::Result<String> {
         return Ok(conversation.to_owned());
     }
     let rows = waiting(api).await?;
-    let found = rows.iter().find(|row| text(row, "ticket_id") == conversation);
+    let found = rows.iter().find(|row| text(row, "ticket_ref") == conversation);
     found
         .map(|row| text(row, "id"))
         .ok_or_else(|| anyhow::anyhow!("{conversation} does not wait for a person"))
