@@ -14,7 +14,8 @@ use utoipa::ToSchema;
 
 use crate::accept::prefers_html;
 use crate::docs;
-use crate::page::{self, NewMessage};
+use crate::page::refused;
+use crate::page::ticket::{self, NewMessage};
 use crate::refs::chain;
 use crate::refusal::Refusal;
 use crate::{Ingress, fields};
@@ -115,9 +116,9 @@ pub(crate) async fn show(
     let query = Query::of(query.as_deref());
     let found = find(&ingress, &name, &query).await;
     match (found, prefers_html(&headers)) {
-        (Ok(shown), true) => page::ticket(&ingress, &shown, &query, None),
+        (Ok(shown), true) => ticket::page(&ingress, &shown, &query, None),
         (Ok(shown), false) => Json(TicketDocument::from(shown)).into_response(),
-        (Err(refusal), true) => page::refused(&refusal),
+        (Err(refusal), true) => refused(&refusal),
         (Err(refusal), false) => refusal.problem().into_response(),
     }
 }
@@ -130,8 +131,8 @@ pub(crate) async fn page_with(
     message: NewMessage<'_>,
 ) -> Response {
     match find(ingress, name, query).await {
-        Ok(shown) => page::ticket(ingress, &shown, query, Some(message)),
-        Err(refusal) => page::refused(&refusal),
+        Ok(shown) => ticket::page(ingress, &shown, query, Some(message)),
+        Err(refusal) => refused(&refusal),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::accept::prefers_html;
 use crate::caller::Caller;
 use crate::docs;
 use crate::fields::{Encoding, Fields};
-use crate::page::{self, Draft};
+use crate::page::form::{self, Draft};
 use crate::refusal::Refusal;
 use crate::sla::Promise;
 use crate::submission::{IdempotencyKey, Submission};
@@ -35,7 +35,7 @@ const SCOPE: &str = "submit";
     responses((status = 200, description = "The form, which works without JavaScript", body = String, content_type = "text/html"))
 )]
 pub(crate) async fn form() -> Response {
-    page::form(&Draft::empty(), None)
+    form::page(&Draft::empty(), None)
 }
 
 /// An accepted submission: the log has it.
@@ -95,7 +95,7 @@ pub(crate) async fn submit(
                 if refusal == Refusal::KeyReused {
                     draft.renew_key();
                 }
-                page::form(draft, Some(&refusal))
+                form::page(draft, Some(&refusal))
             }
             None => refusal.problem().into_response(),
         },

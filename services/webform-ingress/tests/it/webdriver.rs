@@ -16,6 +16,16 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The key under which WebDriver names elements, fixed by its standard.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// What the driver says of an element that is not there, or no longer: pages that
+/// wait reload by themselves, also between finding an element and reading it.
+const GONE: [&str; 5] = [
+    "no such element",
+    "stale element reference",
+    "does not belong to the document",
+    "aborted by navigation",
+    "Cannot find context",
+];
+
 const MISSING: &str = "this test drives a real browser: install the system packages chromium and \
     chromium-driver (`sudo make setup`), or name the programs in CHROMIUM and CHROMEDRIVER";
 
@@ -151,11 +161,8 @@ impl Browser {
         if is_success {
             return Some(value);
         }
-        let error = value["error"].as_str().unwrap_or_default().to_owned();
-        assert!(
-            ["no such element", "stale element reference"].contains(&error.as_str()),
-            "{value}"
-        );
+        let error = format!("{}: {}", value["error"], value["message"]);
+        assert!(GONE.iter().any(|gone| error.contains(gone)), "{error}");
         None
     }
 }
