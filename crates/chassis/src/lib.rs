@@ -12,4 +12,4 @@ pub mod settings;
 pub mod telemetry;
 
 pub use context::{Context, Mounts};
-pub use run::{EX_USAGE, SettingsError, command, parse, run};
+pub use run::{EX_USAGE, SettingsError, command, describe, parse, run};

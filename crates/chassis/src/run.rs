@@ -35,6 +35,11 @@ struct Process<C: Args> {
     service: C,
 }
 
+/// The flags and variables of a service, for documents.
+pub fn describe<C: Args>() -> clap::Command {
+    Process::<C>::command()
+}
+
 /// Runs a service until it ends or a signal comes. Settings come from flags,
 /// then from the environment; a wrong one is one line on stderr and exit 64.
 pub async fn run<C, F>(name: &'static str, body: F) -> ExitCode

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, dlq, inbox, kb, lag, migrate, openapi, tail, topics, up, with_servers,
+    bench, dlq, inbox, kb, lag, migrate, openapi, settings, tail, topics, up, with_servers,
 };
 use crate::up::data;
 
@@ -37,6 +37,7 @@ enum Command {
     #[command(subcommand)]
     Topics(topics::Command),
     Openapi(openapi::Arguments),
+    Settings(settings::Arguments),
     #[command(hide = true)]
     WithServers(with_servers::Arguments),
 }
@@ -59,6 +60,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Tail(arguments) => tail::run(arguments).await,
         Command::Lag(arguments) => lag::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
+        Command::Settings(arguments) => settings::run(&arguments),
         Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Kb(arguments) => kb::run(arguments).await,
         Command::Dlq(arguments) => dlq::run(arguments).await,

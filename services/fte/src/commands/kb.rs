@@ -36,8 +36,8 @@ enum Action {
         #[arg(long, default_value_t = 5)]
         limit: i64,
         /// Folder with the support policy, which says what words mean the same
-        #[arg(long, env = "FTE_POLICY_DIR", default_value = "policy")]
-        policy_dir: PathBuf,
+        #[arg(long, env = "FTE_POLICY", default_value = "policy")]
+        policy: PathBuf,
         #[command(flatten)]
         database: DatabaseSettings,
     },
@@ -48,8 +48,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Action::Load { folder, database } => {
             line(load(&database.pool("kb")?, &folder).await?)?;
         }
-        Action::Search { question, limit, policy_dir, database } => {
-            let policy = Policy::load(&policy_dir)?;
+        Action::Search { question, limit, policy, database } => {
+            let policy = Policy::load(&policy)?;
             search(&database.pool("kb")?, &policy, &question, limit).await?;
         }
     }

@@ -52,6 +52,18 @@ impl Service {
         }
     }
 
+    /// Its flags and variables.
+    pub(crate) fn command(self) -> clap::Command {
+        match self {
+            Service::WebformIngress => chassis::describe::<webform_ingress::Config>(),
+            Service::IdentityResolver => chassis::describe::<identity_resolver::Config>(),
+            Service::Agent => chassis::describe::<agent::Config>(),
+            Service::Dispatcher => chassis::describe::<dispatcher::Config>(),
+            Service::Metrics => chassis::describe::<metrics::Config>(),
+            Service::SupportApi => chassis::describe::<support_api::Config>(),
+        }
+    }
+
     /// Runs the service in this process until its shutdown.
     pub(crate) async fn run(self, settings: &Settings, context: Context) -> anyhow::Result<()> {
         let name = self.name();
