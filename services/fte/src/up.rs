@@ -10,5 +10,6 @@ pub(crate) mod processes;
 mod proxy;
 pub(crate) mod service;
 pub(crate) mod settings;
+pub(crate) mod told;
 
 pub(crate) use proxy::Proxy;

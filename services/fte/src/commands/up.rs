@@ -8,8 +8,8 @@ use std::time::Duration;
 use chassis::Context;
 use chassis::settings::{BusKind, KafkaSettings, ProcessSettings};
 use chassis::telemetry::Telemetry;
-use clap::{Args, ValueEnum};
-use secrecy::{ExposeSecret as _, SecretString};
+use clap::Args;
+use secrecy::SecretString;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -21,7 +21,7 @@ use crate::up::database::Database;
 use crate::up::log::{self, Log};
 use crate::up::origin::Origin;
 use crate::up::settings::Settings;
-use crate::up::{Proxy, in_process, processes};
+use crate::up::{Proxy, in_process, processes, told};
 
 pub(crate) const DATA_FOLDER: &str = "data";
 /// How long the services may take to be ready before that is said.
@@ -29,9 +29,6 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 const READY_POLL: Duration = Duration::from_millis(50);
 /// How much longer than the drain time the whole may live after a signal.
 const DRAIN_MARGIN: Duration = Duration::from_secs(5);
-const SECRET: &str = "secret";
-const OPERATOR: &str = "operator";
-const OPERATOR_TOKEN: &str = "operator-token";
 
 /// Run everything on this machine
 ///
@@ -61,20 +58,20 @@ pub(crate) struct Arguments {
     database_url: Option<SecretString>,
     /// Key for status tokens; made up when absent
     #[arg(long, env = "FTE_SECRET", hide_env_values = true)]
-    secret: Option<SecretString>,
+    pub(crate) secret: Option<SecretString>,
     /// Operators as name:token, comma-separated; one is made up when absent
     #[arg(long, env = "OPERATOR_TOKENS", hide_env_values = true)]
-    operator_tokens: Option<SecretString>,
+    pub(crate) operator_tokens: Option<SecretString>,
     /// Public origin; the address of this one when absent
     #[arg(long, env = "PUBLIC_BASE_URL")]
-    public_base_url: Option<String>,
+    pub(crate) public_base_url: Option<String>,
     /// Folder with the articles that the agent answers from
     #[arg(long, env = "FTE_KNOWLEDGE_DIR", value_name = "FOLDER", default_value = "knowledge")]
     knowledge_dir: PathBuf,
     #[command(flatten)]
     kafka: KafkaSettings,
     #[command(flatten)]
-    process: ProcessSettings,
+    pub(crate) process: ProcessSettings,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -157,8 +154,9 @@ async fn serve(
     started: &Started,
 ) -> anyhow::Result<()> {
     let url = format!("http://{}", listener.local_addr()?);
-    let (settings, token) = settings(arguments, folder, started, &url)?;
-    write_environment(folder, &settings, &url, token.as_deref())?;
+    let (settings, token) =
+        told::settings(arguments, folder, &started.database, &started.log, &url)?;
+    told::write_environment(folder, &settings, &url, token.as_deref())?;
     let (origin, mut tasks) = start_services(arguments, context, settings).await?;
     let (router, shutdown) = (origin.clone().router(), context.shutdown.clone());
     tasks.spawn(async move { chassis::http::serve(listener, router, shutdown).await });
@@ -199,77 +197,6 @@ async fn start_services(
     Ok((Origin::Processes { processes: plan.into(), proxy }, tasks))
 }
 
-/// What the services are told, and the operator token if it was made up here.
-fn settings(
-    arguments: &Arguments,
-    folder: &DataFolder,
-    started: &Started,
-    url: &str,
-) -> anyhow::Result<(Settings, Option<String>)> {
-    let mut settings = Settings::default();
-    settings.set("DATABASE_URL", started.database.url.expose_secret());
-    let bus = &started.log.settings;
-    settings.set("FTE_BUS", if bus.bus == BusKind::Kafka { "kafka" } else { "postgres" });
-    set_kafka(&mut settings, &bus.kafka);
-    set_process(&mut settings, &arguments.process);
-    match &arguments.secret {
-        Some(secret) => settings.set("FTE_SECRET", secret.expose_secret()),
-        None => settings.set("FTE_SECRET", folder.secret(SECRET)?),
-    }
-    settings.set("PUBLIC_BASE_URL", arguments.public_base_url.as_deref().unwrap_or(url));
-    if let Some(tokens) = &arguments.operator_tokens {
-        settings.set("OPERATOR_TOKENS", tokens.expose_secret());
-        return Ok((settings, None));
-    }
-    let token = folder.secret(OPERATOR_TOKEN)?;
-    settings.set("OPERATOR_TOKENS", format!("{OPERATOR}:{token}"));
-    Ok((settings, Some(token)))
-}
-
-/// By flag or variable, here it is all the same.
-fn set_kafka(settings: &mut Settings, kafka: &KafkaSettings) {
-    let password = kafka.kafka_sasl_password.as_ref();
-    let ca_file = kafka.kafka_ca_file.as_ref().and_then(|file| file.to_str());
-    let values = [
-        ("KAFKA_BOOTSTRAP_SERVERS", kafka.kafka_bootstrap_servers.as_deref()),
-        ("KAFKA_SECURITY_PROTOCOL", kafka.kafka_security_protocol.as_deref()),
-        ("KAFKA_SASL_MECHANISM", kafka.kafka_sasl_mechanism.as_deref()),
-        ("KAFKA_SASL_USERNAME", kafka.kafka_sasl_username.as_deref()),
-        ("KAFKA_SASL_PASSWORD", password.map(|password| password.expose_secret())),
-        ("KAFKA_CA_FILE", ca_file),
-    ];
-    for (name, value) in values {
-        if let Some(value) = value {
-            settings.set(name, value);
-        }
-    }
-}
-
-/// For services in processes of their own; the probes' addresses are theirs.
-fn set_process(settings: &mut Settings, process: &ProcessSettings) {
-    settings.set("FTE_DRAIN", humantime::format_duration(process.drain).to_string());
-    if let Some(format) = process.log_format.to_possible_value() {
-        settings.set("FTE_LOG_FORMAT", format.get_name());
-    }
-    if let Some(endpoint) = &process.otlp_endpoint {
-        settings.set("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
-    }
-}
-
-/// For the commands that work on what runs here.
-fn write_environment(
-    folder: &DataFolder,
-    settings: &Settings,
-    url: &str,
-    token: Option<&str>,
-) -> anyhow::Result<()> {
-    let shared = ["DATABASE_URL", "FTE_BUS", "KAFKA_BOOTSTRAP_SERVERS"];
-    let mut values: Vec<_> = settings.iter().filter(|(name, _)| shared.contains(name)).collect();
-    values.push(("FTE_URL", url));
-    values.extend(token.map(|token| ("FTE_OPERATOR_TOKEN", token)));
-    folder.write_environment(&values)
-}
-
 async fn announce(
     arguments: &Arguments,
     folder: &DataFolder,
@@ -279,7 +206,7 @@ async fn announce(
 ) {
     say("model", "builtin: answers from the knowledge base, needs no network");
     if has_own_token {
-        say("operator token", &folder.join(OPERATOR_TOKEN).display().to_string());
+        say("operator token", &folder.join(told::OPERATOR_TOKEN).display().to_string());
     }
     let began = Instant::now();
     let all_ready = async {
