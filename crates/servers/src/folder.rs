@@ -38,6 +38,9 @@ impl Folder {
             }
         };
         folder.hand_to(user)?;
+        // It holds what customers wrote: nobody else on this machine reads it.
+        fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o700))
+            .map_err(|source| failed(&folder.path, source))?;
         Ok(folder)
     }
 

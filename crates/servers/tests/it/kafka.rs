@@ -1,5 +1,7 @@
 //! Apache Kafka as a child process.
 
+use std::os::unix::fs::PermissionsExt;
+
 use servers::{Kafka, KafkaOptions};
 
 #[tokio::test]
@@ -8,6 +10,8 @@ async fn a_kept_broker_starts_again_on_other_ports() {
     let options = KafkaOptions { folder: Some(parent.path().join("kafka")), ..Default::default() };
     let first = Kafka::start(options.clone()).await.unwrap();
     let address = first.bootstrap_servers();
+    let mode = parent.path().join("kafka").metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "nobody else reads what customers wrote");
     first.stop().await.unwrap();
     let occupied = std::net::TcpListener::bind(&address).unwrap();
 
