@@ -27,6 +27,9 @@ pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) path: &'static str,
     pub(crate) body: fn(u64) -> String,
+    /// Number of the first request. Two runs on one pipeline must not share numbers:
+    /// an equal ticket within ten minutes is no new one.
+    pub(crate) first: u64,
 }
 
 /// When requests are due.
@@ -140,7 +143,7 @@ async fn send(
     let request = Request::post(target.path)
         .header(header::HOST, "127.0.0.1")
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(Full::new(Bytes::from((target.body)(number))))?;
+        .body(Full::new(Bytes::from((target.body)(target.first + number))))?;
     let response = connection.send_request(request).await?;
     let status = response.status();
     response.into_body().collect().await?;

@@ -26,6 +26,9 @@ use crate::up::service::Service;
 /// Load before a measured part, so that caches and pools are warm.
 const WARM_UP: Duration = Duration::from_secs(2);
 
+/// Numbers of tickets set aside for each part.
+const PART: u64 = 100_000_000;
+
 /// Longest wait for the pipeline to finish what it accepted.
 const DRAIN: Duration = Duration::from_secs(120);
 
@@ -55,6 +58,7 @@ impl Pipeline {
             address: ingress.address,
             path: "/support/submit",
             body: tickets::form,
+            first: 0,
         });
         let submit = submit.await?;
         ingress.stop().await?;
@@ -91,7 +95,8 @@ impl Pipeline {
             anyhow::ensure!(Instant::now() < up, "the bare handler does not listen");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let report = self.closed(Target { address, path: bare::PATH, body: tickets::form }).await;
+        let report =
+            self.closed(Target { address, path: bare::PATH, body: tickets::form, first: 0 }).await;
         child.kill().await?;
         report
     }
@@ -109,14 +114,17 @@ impl Pipeline {
             address: bench.members.first().context("no services")?.address,
             path: "/support/submit",
             body: tickets::form,
+            first: 0,
         };
         bench.print_memory("resident at rest (target ≤ 40 MB each)")?;
-        load::run(target, Pace::Open(50), 8, WARM_UP * 2).await?;
-        bench.drained(chassis::clock::now() - WARM_UP * 10, 0).await?;
+        let from = chassis::clock::now();
+        let report = load::run(target, Pace::Open(50), 8, WARM_UP * 2).await?;
+        bench.drained(from, report.accepted).await?;
 
         let from = chassis::clock::now();
+        let latency = Target { first: PART, ..target };
         let report =
-            load::run(target, Pace::Open(self.latency_rate), 16, self.latency_duration).await?;
+            load::run(latency, Pace::Open(self.latency_rate), 16, self.latency_duration).await?;
         bench.drained(from, report.accepted).await?;
         line(format!("\nlatency, open loop at {} tickets/s", self.latency_rate))?;
         line(format!("  submit to acknowledgement   {}", percentiles(&report.latency_us)))?;
@@ -126,9 +134,9 @@ impl Pipeline {
             percentiles(&answered)
         ))?;
 
-        self.throughput(&bench, target).await?;
+        self.throughput(&bench, Target { first: 2 * PART, ..target }).await?;
         bench.print_memory("resident after the load")?;
-        self.statements(&bench, target).await?;
+        self.statements(&bench, Target { first: 3 * PART, ..target }).await?;
         bench.stop().await
     }
 
