@@ -76,6 +76,9 @@ pub struct ConsumerSettings {
     pub parking: bool,
     /// Most events in one batch.
     pub batch_size: usize,
+    /// Least time from the start of one batch to the start of the next, so that events
+    /// gather under load; the first after a pause never waits. Zero for single events.
+    pub gather: Duration,
     /// After this long without a sign of a member its partitions go to the others.
     /// The PostgreSQL log has a lease of its own.
     pub session_timeout: Duration,
@@ -92,6 +95,7 @@ impl ConsumerSettings {
             drain: Duration::from_secs(20),
             parking: false,
             batch_size: 500,
+            gather: Duration::ZERO,
             session_timeout: Duration::from_secs(10),
         }
     }

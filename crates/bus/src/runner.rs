@@ -52,6 +52,7 @@ pub(crate) async fn run<S: Source, W: Work>(
         source_wait: None,
         crew: Crew { around: Arc::new(around), work: Arc::new(work), publisher },
         tasks: JoinSet::new(),
+        gathers_until: None,
         settings,
     };
     let served = runner.serve(&shutdown).await;
@@ -72,6 +73,8 @@ struct Runner<S, W> {
     crew: Crew<W>,
     /// Handlers and burials. Dropped with the runner, which ends them.
     tasks: JoinSet<Report>,
+    /// While events gather, nothing is started.
+    gathers_until: Option<Instant>,
     settings: ConsumerSettings,
 }
 
@@ -91,7 +94,8 @@ impl<S: Source, W: Work> Runner<S, W> {
         loop {
             self.start_jobs();
             self.apply_effects()?;
-            let wakes_at = self.state.wakes_at(self.has_slot());
+            let gathered = self.gathers_until.filter(|_| self.has_slot() && self.state.has_ready());
+            let wakes_at = self.state.wakes_at(self.has_slot()).into_iter().chain(gathered).min();
             tokio::select! {
                 biased;
                 // First, so that a busy consumer stops as soon as an idle one (test
@@ -118,7 +122,11 @@ impl<S: Source, W: Work> Runner<S, W> {
 
     fn start_jobs(&mut self) {
         let now = Instant::now();
-        while self.has_slot() {
+        if self.gathers_until.is_some_and(|until| now < until) {
+            return;
+        }
+        self.gathers_until = None;
+        while self.has_slot() && self.gathers_until.is_none() {
             let parking = &self.crew.around.parking;
             let Some(job) = self.state.next_job(now, |received| parking.concerns(received)) else {
                 break;
@@ -127,6 +135,9 @@ impl<S: Source, W: Work> Runner<S, W> {
             self.tasks.spawn(async move {
                 Report::Handled(attempt::attempt(&around, work.as_ref(), job).await)
             });
+            if !self.settings.gather.is_zero() {
+                self.gathers_until = Some(now + self.settings.gather);
+            }
         }
     }
 

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use axum::Router;
 use bus::{Bus, ConsumerSettings};
 use chassis::Context;
@@ -80,9 +82,15 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     context.supervise(tasks).await
 }
 
+/// Nobody waits for a figure, and a batch costs the database as much as one fact.
+const GATHER: Duration = Duration::from_millis(50);
+
 async fn count(bus: Bus, pool: PgPool, context: Context) -> anyhow::Result<()> {
-    let settings =
-        ConsumerSettings { in_flight: BATCHES, ..ConsumerSettings::new(NAME, Topic::Metrics) };
+    let settings = ConsumerSettings {
+        in_flight: BATCHES,
+        gather: GATHER,
+        ..ConsumerSettings::new(NAME, Topic::Metrics)
+    };
     bus.consume_batches(settings, Counter::new(pool), context.shutdown).await?;
     Ok(())
 }

@@ -204,6 +204,11 @@ impl State {
         Some(Job { ticket, items })
     }
 
+    /// Whether some lane may have work.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// When [`State::wake`] has something to do, or a probe may start: with a free
     /// slot only, for without one the time would come again and again.
     pub(crate) fn wakes_at(&self, has_slot: bool) -> Option<Instant> {

@@ -47,6 +47,34 @@ pub(crate) async fn batches_in_flight_share_no_key(log: Fixture) {
     assert_eq!(unfinished(&bus).await, 0);
 }
 
+/// Batches start no sooner after each other than the setting says, so events gather.
+pub(crate) async fn batches_leave_events_time_to_gather(log: Fixture) {
+    let bus = log.bus().await;
+    let starts = Arc::new(Mutex::new(Vec::new()));
+    let seen = Seen::default();
+    publish(&bus, interleaved(30, 1)).await;
+
+    let mut settings = settings();
+    (settings.in_flight, settings.batch_size) = (4, 5);
+    settings.gather = Duration::from_millis(40);
+    let (noted, started) = (seen.clone(), Arc::clone(&starts));
+    let member = Member::start_batches(&bus, settings, move |batch| {
+        started.lock().unwrap().push(std::time::Instant::now());
+        batch.iter().for_each(|event| noted.note(event));
+        Box::pin(async { Ok(()) })
+    });
+    wait_for("all events", async || seen.len() == 30).await;
+    member.stop().await;
+
+    let starts = starts.lock().unwrap().clone();
+    assert!(starts.len() >= 6, "{} batches of at most 5", starts.len());
+    let span = *starts.last().unwrap() - starts[0];
+    // One pause less: a task may start a little after its batch.
+    let least = Duration::from_millis(40) * (starts.len() as u32 - 2);
+    assert!(span >= least, "{} batches within {span:?}", starts.len());
+    assert_eq!(unfinished(&bus).await, 0);
+}
+
 /// A batch that fails is tried event by event, and only the bad one is buried.
 pub(crate) async fn a_failing_batch_falls_back_to_single_events(log: Fixture) {
     let bus = log.bus().await;
