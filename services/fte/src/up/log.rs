@@ -2,8 +2,10 @@
 //! machine can run. A log that still holds work is never left behind.
 
 use anyhow::Context as _;
+use bus::{Bus, Lag, ReadSettings};
 use chassis::SettingsError;
 use chassis::settings::{BusKind, BusSettings, KafkaSettings};
+use contract::Topic;
 use servers::{Kafka, KafkaOptions, Runtime};
 use sqlx::PgPool;
 use tracing::warn;
@@ -136,6 +138,32 @@ async fn create_topics(log: &Log, pool: &PgPool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Who must have handled what before a log may be left.
+const READERS: [(&str, Topic); 4] = [
+    (identity_resolver::SERVICE, Topic::WebformInbound),
+    (agent::SERVICE, Topic::TicketsIncoming),
+    (dispatcher::SERVICE, Topic::TicketsOutgoing),
+    (metrics::NAME, Topic::Metrics),
+];
+
+/// Events that some group has not handled. A group that never joined has no place in
+/// the log yet, so all of its topic counts.
+async fn unhandled(bus: &Bus) -> anyhow::Result<i64> {
+    let lags = bus.lag().await?;
+    let mut events: i64 = lags.iter().map(Lag::records).sum();
+    for (group, topic) in READERS {
+        if lags.iter().any(|lag| lag.group == group && lag.topic == topic) {
+            continue;
+        }
+        let mut reader = bus.reader(ReadSettings::new(topic)).await?;
+        while reader.next().await?.is_some() {
+            events += 1;
+        }
+        reader.close().await?;
+    }
+    Ok(events)
+}
+
 async fn refuse_unless_drained(
     kept: LogKind,
     wanted: LogKind,
@@ -152,7 +180,7 @@ async fn refuse_unless_drained(
     }
     let log = run(kept, kafka, folder).await.with_context(|| format!("the old log ({old})"))?;
     let bus = log.settings.connect(pool).await?;
-    let behind: i64 = bus.lag().await?.iter().map(bus::Lag::records).sum();
+    let behind = unhandled(&bus).await?;
     if let Some(broker) = log.broker {
         broker.stop().await?;
     }

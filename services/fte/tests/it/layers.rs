@@ -90,6 +90,8 @@ fn sql_stands_only_in_bus_and_store() {
 
     for path in sources {
         let text = std::fs::read_to_string(&path).unwrap();
+        // A unit test may look into the tables.
+        let text = text.split("#[cfg(test)]").next().unwrap();
         for call in ["sqlx::query(", "sqlx::query_", "sqlx::raw_sql", "QueryBuilder"] {
             assert!(!text.contains(call), "{} holds {call}", path.display());
         }
