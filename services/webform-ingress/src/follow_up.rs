@@ -16,14 +16,13 @@ use utoipa::ToSchema;
 use crate::accept::prefers_html;
 use crate::caller::Caller;
 use crate::docs;
-use crate::fields::{Encoding, Fields};
 use crate::page::form::Draft;
 use crate::page::ticket::NewMessage;
 use crate::refusal::Refusal;
 use crate::status::{self, Query};
 use crate::submission::FollowUp;
-use crate::submit::{Received, header_key, see_other, status_url};
-use crate::{Ingress, body, event};
+use crate::submit::{Received, read, see_other, status_url};
+use crate::{Ingress, event};
 
 /// An accepted follow-up: the log has it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -93,14 +92,8 @@ async fn accept(
 ) -> Result<Added, Refusal> {
     let _slot = ingress.slot()?;
     ingress.limits.check_ip(ip)?;
-    let encoding = Encoding::of(headers).ok_or(Refusal::MediaType)?;
-    let body = body::read(body, ingress.body_timeout).await?;
-    let fields = Fields::read(encoding, &body)?;
-    if let Some(draft) = draft {
-        *draft = Draft::of(&fields);
-    }
-    let header_key = header_key(headers)?;
-    let follow_up = FollowUp::try_from(fields).map_err(Refusal::Fields)?;
+    let (follow_up, header_key) =
+        read(ingress, headers, body, draft, |fields| FollowUp::try_from(fields)).await?;
     let key = header_key.or_else(|| follow_up.key.clone());
 
     let ticket = store::web_status::ticket(&ingress.pool, &ticket_ref).await;

@@ -102,6 +102,25 @@ pub(crate) async fn submit(
     }
 }
 
+/// What either form holds, and the header's key. What was typed goes to the draft
+/// before anything of it is judged, so that a refused form keeps its values.
+pub(crate) async fn read<T>(
+    ingress: &Ingress,
+    headers: &HeaderMap,
+    body: Body,
+    draft: Option<&mut Draft>,
+    parse: impl FnOnce(Fields<'_>) -> Result<T, Vec<FieldError>>,
+) -> Result<(T, Option<IdempotencyKey>), Refusal> {
+    let encoding = Encoding::of(headers).ok_or(Refusal::MediaType)?;
+    let body = body::read(body, ingress.body_timeout).await?;
+    let fields = Fields::read(encoding, &body)?;
+    if let Some(draft) = draft {
+        *draft = Draft::of(&fields);
+    }
+    let header_key = header_key(headers)?;
+    Ok((parse(fields).map_err(Refusal::Fields)?, header_key))
+}
+
 /// From the request to its confirmed event.
 async fn open(
     ingress: &Ingress,
@@ -112,14 +131,8 @@ async fn open(
 ) -> Result<Accepted, Refusal> {
     let _slot = ingress.slot()?;
     ingress.limits.check_ip(ip)?;
-    let encoding = Encoding::of(headers).ok_or(Refusal::MediaType)?;
-    let body = body::read(body, ingress.body_timeout).await?;
-    let fields = Fields::read(encoding, &body)?;
-    if let Some(draft) = draft {
-        *draft = Draft::of(&fields);
-    }
-    let header_key = header_key(headers)?;
-    let submission = Submission::try_from(fields).map_err(Refusal::Fields)?;
+    let (submission, header_key) =
+        read(ingress, headers, body, draft, |fields| Submission::try_from(fields)).await?;
     let key = header_key.or_else(|| submission.key.clone());
     ingress.limits.check_address(&submission.email, key.as_ref())?;
 
@@ -145,7 +158,7 @@ async fn open(
 }
 
 /// The key of the header; an unusable one is named like a field.
-pub(crate) fn header_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Refusal> {
+fn header_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Refusal> {
     let wrong =
         |message: String| Refusal::Fields(vec![FieldError::new("Idempotency-Key", message)]);
     let mut values = headers.get_all(&IDEMPOTENCY_KEY).iter();
