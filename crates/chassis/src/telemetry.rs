@@ -18,8 +18,7 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 use crate::settings::{LogFormat, ProcessSettings};
 
 /// Libraries that would log bodies, statements or noise are held down.
-const DEFAULT_FILTER: &str =
-    "info,async_openai=off,librdkafka=warn,rdkafka=warn,sqlx=warn,hyper=warn,opentelemetry=warn";
+const DEFAULT_FILTER: &str = "info,async_openai=off,batch_aint_one=warn,librdkafka=warn,rdkafka=warn,sqlx=warn,hyper=warn,opentelemetry=warn";
 
 /// How long the last export may take at shutdown.
 const FLUSH: Duration = Duration::from_secs(5);

@@ -103,6 +103,9 @@ pub struct Look {
     pub cancelled: Vec<DeliveryId>,
     /// Due, but their conversation was locked: look again soon.
     pub skipped: usize,
+    /// Whether more is due when these are done: a look finds no more than asked for, and
+    /// one delivery of a conversation at a time.
+    pub has_more: bool,
 }
 
 /// Begins the first open delivery of each conversation with something due at this
@@ -130,6 +133,7 @@ pub async fn begin(
     let mut due = 0;
     for row in rows {
         due = row.try_get::<i64, _>("due")?;
+        look.has_more |= row.try_get::<bool, _>("has_next")?;
         match row.try_get::<Option<&str>, _>("state")? {
             None => {}
             Some("sending") => look.begun.push(Begun::from_row(&row)?),
@@ -137,7 +141,9 @@ pub async fn begin(
         }
     }
     let met = look.begun.len() + look.cancelled.len();
-    look.skipped = usize::try_from(due).map_err(Error::row)?.saturating_sub(met);
+    let due = usize::try_from(due).map_err(Error::row)?;
+    look.skipped = due.saturating_sub(met);
+    look.has_more |= due >= limit;
     Ok(look)
 }
 
@@ -181,6 +187,9 @@ logged as (
 select counted.due, begun.id, begun.conversation_id, locked.channel, begun.author,
     begun.last_seq, begun.body, begun.hand_off, begun.attempt, begun.traceparent, begun.state,
     app_now() as begun_at,
+    exists (select from deliveries next
+        where next.conversation_id = begun.conversation_id and next.position > begun.position
+            and next.outlet = $1 and next.state = 'pending') as has_next,
     case when locked.first_reply_at is null then (select sent_at from messages
         where messages.conversation_id = begun.conversation_id and seq = 1) end as unanswered_since
 from (select count(*) as due from due) as counted

@@ -3,6 +3,7 @@
 use sqlx::{FromRow, PgConnection, PgExecutor};
 
 use crate::Error;
+use crate::identity::column;
 
 /// A chunk as an article has it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,66 +143,85 @@ pub struct Found {
     pub relevance: f64,
 }
 
-/// The best chunks for a question, in one statement; ties by chunk id.
+/// The best chunks for each question, all in one statement and in the order given;
+/// ties by chunk id.
 pub async fn search(
     executor: impl PgExecutor<'_>,
-    terms: &[Term],
+    questions: &[Vec<Term>],
     limit: i64,
-) -> Result<Vec<Found>, Error> {
-    let numbers: Vec<i32> = terms.iter().map(|term| term.number).collect();
-    let words: Vec<&str> = terms.iter().map(|term| term.word.as_str()).collect();
-    let likeness: Vec<f64> = terms.iter().map(|term| term.likeness).collect();
-    let importance: Vec<f64> = terms.iter().map(|term| term.importance).collect();
-    let found = sqlx::query_as(
-        "with asked as materialized (
-             select a.number, word.lexeme, max(a.likeness) as likeness,
-                    max(a.importance) as importance
-             from unnest($1::int4[], $2::text[], $3::float8[], $4::float8[])
-                      as a (number, word, likeness, importance)
-             cross join lateral unnest(to_tsvector('english', a.word)) as word
-             group by a.number, word.lexeme
-         ), size as (
-             select count(*)::float8 as chunks from knowledge_base where is_current
-         ), best as materialized (
-             select a.number, t.chunk_id, max(a.importance) as importance,
-                    max(a.likeness * t.weight) as weight
-             from asked a cross join lateral (
-                 -- A look-up per word: the planner takes the few words for many.
-                 select chunk_id, weight from knowledge_terms
-                 where lexeme = a.lexeme offset 0) as t
-             group by a.number, t.chunk_id
-         ), known as materialized (
-             select number, max(importance) * ln(1 + max(size.chunks) / count(*)) as value
-             from best cross join size group by number
-         ), total as (
-             -- A word that no article has counts as one of middling rarity.
-             select coalesce((select sum(value) from known), 0)
-                    + coalesce((select sum(importance) * 0.5 * ln(1 + max(size.chunks))
-                                from (select number, max(importance) as importance from asked
-                                      where number not in (select number from known)
-                                      group by number) as unknown
-                                cross join size), 0) as value
-         ), parts as (
-             -- What its article says elsewhere counts for a chunk too, but less.
-             select b.chunk_id, known.value * (0.75 * b.weight + 0.25 * max(b.weight)
-                        over (partition by split_part(b.chunk_id, '#', 1), b.number)) as value
-             from best b join known using (number)
-         ), ranked as (
-             select parts.chunk_id, sum(parts.value) / max(total.value) as relevance
-             from parts cross join total
-             group by parts.chunk_id
-             order by relevance desc, parts.chunk_id limit $5
-         )
-         select k.chunk_id, k.version, k.article, k.title, k.heading, k.body, ranked.relevance
-         from ranked join knowledge_base k on k.chunk_id = ranked.chunk_id and k.is_current
-         order by ranked.relevance desc, k.chunk_id",
-    )
-    .bind(numbers)
-    .bind(words)
-    .bind(likeness)
-    .bind(importance)
-    .bind(limit)
-    .fetch_all(executor)
-    .await?;
+) -> Result<Vec<Vec<Found>>, Error> {
+    let terms: Vec<(i32, &Term)> =
+        (0..).zip(questions).flat_map(|(at, terms)| terms.iter().map(move |t| (at, t))).collect();
+    let rows: Vec<FoundRow> = sqlx::query_as(SEARCH)
+        .bind(column(&terms, |(question, _)| *question))
+        .bind(column(&terms, |(_, term)| term.number))
+        .bind(column(&terms, |(_, term)| term.word.as_str()))
+        .bind(column(&terms, |(_, term)| term.likeness))
+        .bind(column(&terms, |(_, term)| term.importance))
+        .bind(limit)
+        .fetch_all(executor)
+        .await?;
+    let mut found = vec![Vec::new(); questions.len()];
+    for row in rows {
+        let question = usize::try_from(row.question).map_err(Error::row)?;
+        if let Some(found) = found.get_mut(question) {
+            found.push(row.found);
+        }
+    }
     Ok(found)
 }
+
+#[derive(FromRow)]
+struct FoundRow {
+    question: i32,
+    #[sqlx(flatten)]
+    found: Found,
+}
+
+const SEARCH: &str = "
+with asked as materialized (
+    select a.question, a.number, word.lexeme, max(a.likeness) as likeness,
+           max(a.importance) as importance
+    from unnest($1::int4[], $2::int4[], $3::text[], $4::float8[], $5::float8[])
+             as a (question, number, word, likeness, importance)
+    cross join lateral unnest(to_tsvector('english', a.word)) as word
+    group by a.question, a.number, word.lexeme
+), size as (
+    select count(*)::float8 as chunks from knowledge_base where is_current
+), best as materialized (
+    select a.question, a.number, t.chunk_id, max(a.importance) as importance,
+           max(a.likeness * t.weight) as weight
+    from asked a cross join lateral (
+        -- A look-up per word: the planner takes the few words for many.
+        select chunk_id, weight from knowledge_terms
+        where lexeme = a.lexeme offset 0) as t
+    group by a.question, a.number, t.chunk_id
+), known as materialized (
+    select question, number, max(importance) * ln(1 + max(size.chunks) / count(*)) as value
+    from best cross join size group by question, number
+), unknown as (
+    -- A word that no article has counts as one of middling rarity.
+    select question, number, max(importance) * 0.5 * ln(1 + max(size.chunks)) as value
+    from asked cross join size
+    where (question, number) not in (select question, number from known)
+    group by question, number
+), total as (
+    select question, sum(value) as value
+    from (select question, value from known union all select question, value from unknown) as each
+    group by question
+), parts as (
+    -- What its article says elsewhere counts for a chunk too, but less.
+    select b.question, b.chunk_id, known.value * (0.75 * b.weight + 0.25 * max(b.weight)
+               over (partition by b.question, split_part(b.chunk_id, '#', 1), b.number)) as value
+    from best b join known using (question, number)
+), ranked as (
+    select *, row_number() over (partition by question order by relevance desc, chunk_id) as place
+    from (select question, chunk_id, sum(parts.value) / max(total.value) as relevance
+          from parts join total using (question)
+          group by question, chunk_id) as summed
+)
+select ranked.question, k.chunk_id, k.version, k.article, k.title, k.heading, k.body,
+    ranked.relevance
+from ranked join knowledge_base k on k.chunk_id = ranked.chunk_id and k.is_current
+where ranked.place <= $6
+order by ranked.question, ranked.place";

@@ -1,5 +1,7 @@
 //! The agent's turns: what one statement reads, what one statement commits.
 
+use std::collections::{HashMap, HashSet};
+
 use bus::Record;
 use chrono::{DateTime, Utc};
 use contract::{
@@ -11,6 +13,7 @@ use sqlx::{FromRow, PgExecutor};
 use uuid::Uuid;
 
 use crate::Error;
+use crate::identity::column;
 use crate::outbox::{Columns, EntryRow};
 
 /// The service whose relay publishes what turns left.
@@ -61,6 +64,7 @@ pub struct Unhandled {
 
 #[derive(FromRow)]
 struct SnapshotRow {
+    id: Uuid,
     channel: String,
     status: String,
     owner: String,
@@ -90,16 +94,19 @@ struct SnapshotRow {
     payloads: Vec<Vec<u8>>,
 }
 
+/// Looked up by key row by row, also in a plan that was made while the tables were empty.
 pub(crate) const READ: &str = "
-select c.channel, c.status, c.owner, c.person, c.owner_epoch, c.last_seq, c.handled_seq,
+select c.id, c.channel, c.status, c.owner, c.person, c.owner_epoch, c.last_seq, c.handled_seq,
        c.identity_level, c.escalated_at, t.ref as ticket_ref, t.subject, t.category,
        t.priority, t.claimed_plan, cu.plan, cu.name as customer_name, app_now() as now,
-       exists (select from turns where turns.conversation_id = c.id) as has_turns,
+       (select true from turns where turns.conversation_id = c.id limit 1) is not null as has_turns,
        m.message_ids, m.seqs, m.bodies, m.stored_ats,
        o.event_ids, o.topics, o.keys, o.headers, o.payloads
-from conversations c
-join customers cu on cu.id = c.customer_id
-join tickets t on t.conversation_id = c.id and not t.is_alias
+from unnest($1::uuid[]) as asked (id)
+cross join lateral (select * from conversations where id = asked.id limit 1) as c
+cross join lateral (select * from customers where id = c.customer_id limit 1) as cu
+cross join lateral (
+    select * from tickets where conversation_id = c.id and not is_alias limit 1) as t
 cross join lateral (
     select coalesce(array_agg(id order by seq), '{}') as message_ids,
            coalesce(array_agg(seq order by seq), '{}') as seqs,
@@ -114,21 +121,25 @@ cross join lateral (
            coalesce(array_agg(key order by id), '{}') as keys,
            coalesce(array_agg(headers order by id), '{}') as headers,
            coalesce(array_agg(payload order by id), '{}') as payloads
-    from outbox where conversation_id = c.id and service = $2) as o
-where c.id = $1";
+    from outbox where conversation_id = c.id and service = $2) as o";
 
-/// Reads all that a turn needs, in one round trip; `None` for an unknown conversation.
+/// Reads all that turns of these conversations need, in one round trip. In the order
+/// given; `None` for an unknown conversation.
 pub async fn read(
     executor: impl PgExecutor<'_>,
-    conversation: ConversationId,
-) -> Result<Option<Snapshot>, Error> {
-    let row: Option<SnapshotRow> = sqlx::query_as(READ)
-        .bind(Uuid::from(conversation))
+    conversations: &[ConversationId],
+) -> Result<Vec<Option<Snapshot>>, Error> {
+    let rows: Vec<SnapshotRow> = sqlx::query_as(READ)
+        .bind(column(conversations, |id| Uuid::from(*id)))
         .bind(SERVICE)
         .bind(MOST_MESSAGES)
-        .fetch_optional(executor)
+        .fetch_all(executor)
         .await?;
-    row.map(|row| row.into_snapshot(conversation)).transpose()
+    let snapshots = rows.into_iter().map(SnapshotRow::into_snapshot);
+    let snapshots: HashMap<_, _> = snapshots
+        .map(|snapshot| snapshot.map(|snapshot| (snapshot.conversation_id, snapshot)))
+        .collect::<Result<_, _>>()?;
+    Ok(conversations.iter().map(|id| snapshots.get(id).cloned()).collect())
 }
 
 /// A number of the database that is never negative: a check stands on it.
@@ -148,13 +159,13 @@ where
 }
 
 impl SnapshotRow {
-    fn into_snapshot(self, conversation_id: ConversationId) -> Result<Snapshot, Error> {
+    fn into_snapshot(self) -> Result<Snapshot, Error> {
         let texts = self.bodies.into_iter().zip(self.stored_ats);
         let messages = self.message_ids.into_iter().zip(self.seqs).zip(texts);
         let contents = self.headers.into_iter().zip(self.payloads);
         let entries = self.event_ids.into_iter().zip(self.topics).zip(self.keys).zip(contents);
         Ok(Snapshot {
-            conversation_id,
+            conversation_id: self.id.into(),
             channel: self.channel.parse().map_err(Error::row)?,
             is_closed: self.status == "closed",
             is_with_person: self.owner == "person",
@@ -191,8 +202,8 @@ impl SnapshotRow {
 }
 
 /// A decided turn, with all that it changes.
-#[derive(Debug)]
-pub struct Turn<'a> {
+#[derive(Debug, Clone)]
+pub struct Turn {
     pub id: TurnId,
     pub conversation_id: ConversationId,
     /// What was read; anything else by now makes the turn stale.
@@ -203,18 +214,18 @@ pub struct Turn<'a> {
     /// Whether it counts although newer messages have come: the redos are used up.
     pub ignores_newer: bool,
     pub outcome: TurnOutcome,
-    pub outcome_reason: &'a str,
+    pub outcome_reason: String,
     /// Who has the conversation from now on; set by a hand-over.
-    pub person: Option<&'a str>,
+    pub person: Option<String>,
     pub category: Option<Category>,
     pub priority: Option<Priority>,
-    pub model: &'a str,
-    pub policy_hash: &'a str,
-    pub log: &'a Value,
+    pub model: String,
+    pub policy_hash: String,
+    pub log: Value,
     pub prompt_tokens: u32,
     pub completion_tokens: u32,
     pub duration_us: u64,
-    pub records: &'a [Record],
+    pub records: Vec<Record>,
 }
 
 /// What became of a decided turn.
@@ -227,84 +238,120 @@ pub enum Committed {
     Stale,
 }
 
+/// The conversations are locked in the order of their ids, as everywhere, and before
+/// anything is written: every write hangs on a locked row. The conditions on the input
+/// always hold and make a plan of look-ups by key, also one made while the tables are
+/// empty.
 pub(crate) const COMMIT: &str = "
-with locked as materialized (
+with input as materialized (
+    select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
+            $6::boolean[], $7::text[], $8::text[], $9::text[], $10::uuid[], $11::text[],
+            $12::text[], $13::text[], $14::text[], $15::jsonb[], $16::integer[], $17::integer[],
+            $18::bigint[]) as row
+        (conversation_id, owner_epoch, handled_seq, first_seq, last_seq, ignores_newer, person,
+         outcome, outcome_reason, turn_id, category, priority, model, policy_hash, log,
+         prompt_tokens, completion_tokens, duration_us)
+    where last_seq >= first_seq and duration_us >= 0
+), locked as materialized (
     select id, owner, owner_epoch, status, last_seq, handled_seq from conversations
-    where id = $1 for no key update
+    where id in (select conversation_id from input)
+    order by id
+    for no key update
 ), fits as materialized (
-    select id, last_seq from locked
-    where owner = 'agent' and status <> 'closed' and owner_epoch = $2 and handled_seq = $3
+    select input.*, locked.last_seq as newest_seq
+    from input join locked on locked.id = input.conversation_id
+    where locked.owner = 'agent' and locked.status <> 'closed'
+        and locked.owner_epoch = input.owner_epoch and locked.handled_seq = input.handled_seq
 ), ok as materialized (
-    select id from fits where last_seq = $5 or $6
+    select * from fits where newest_seq = last_seq or ignores_newer
 ), conversation as (
     update conversations c
-    set handled_seq = $5, updated_at = app_now(),
-        owner = case when $7::text is null then c.owner else 'person' end,
-        person = coalesce($7, c.person),
-        taken_at = case when $7 is null then c.taken_at end,
-        escalated_at = case when $7 is null then c.escalated_at else app_now() end
-    from ok where c.id = ok.id
+    set handled_seq = ok.last_seq, updated_at = app_now(),
+        owner = case when ok.person is null then c.owner else 'person' end,
+        person = coalesce(ok.person, c.person),
+        taken_at = case when ok.person is null then c.taken_at end,
+        escalated_at = case when ok.person is null then c.escalated_at else app_now() end
+    from ok where c.id = ok.conversation_id
 ), message as (
-    update messages m set outcome = $8, outcome_reason = $9, turn_id = $10
-    from ok where m.conversation_id = ok.id and m.seq between $4 and $5
+    update messages m
+    set outcome = ok.outcome, outcome_reason = ok.outcome_reason, turn_id = ok.turn_id
+    from ok
+    where m.conversation_id = ok.conversation_id and m.seq between ok.first_seq and ok.last_seq
 ), ticket as (
     update tickets t
-    set category = coalesce($11, t.category), priority = coalesce($12, t.priority)
-    from ok where t.conversation_id = ok.id and not t.is_alias
+    set category = coalesce(ok.category, t.category), priority = coalesce(ok.priority, t.priority)
+    from ok where t.conversation_id = ok.conversation_id and not t.is_alias
 ), turn as (
     insert into turns (id, conversation_id, owner_epoch, first_seq, last_seq, model,
         policy_hash, log, outcome, category, prompt_tokens, completion_tokens, duration_us)
-    select $10, ok.id, $2, $4, $5, $13, $14, $15, $8, $11, $16, $17, $18 from ok
+    select turn_id, conversation_id, owner_epoch, first_seq, last_seq, model,
+        policy_hash, log, outcome, category, prompt_tokens, completion_tokens, duration_us
+    from ok
 ), due as (
-    delete from due_turns d using ok where d.conversation_id = ok.id and d.seq <= $5
+    delete from due_turns d using ok
+    where d.conversation_id = ok.conversation_id and d.seq <= ok.last_seq
 ), entry as (
     insert into outbox (service, conversation_id, event_id, topic, key, headers, payload)
-    select $19, ok.id, e.event_id, e.topic, e.key, e.headers, e.payload
-    from ok cross join
-        unnest($20::uuid[], $21::text[], $22::text[], $23::jsonb[], $24::bytea[])
-            with ordinality as e (event_id, topic, key, headers, payload, place)
+    select $19, e.conversation_id, e.event_id, e.topic, e.key, e.headers, e.payload
+    from unnest($20::uuid[], $21::uuid[], $22::text[], $23::text[], $24::jsonb[], $25::bytea[])
+            with ordinality as e (conversation_id, event_id, topic, key, headers, payload, place)
+    where e.conversation_id in (select conversation_id from ok)
     order by e.place
     on conflict (event_id) do nothing
 )
-select exists (select from fits), exists (select from ok) from locked";
+select fits.conversation_id, ok.conversation_id is not null
+from fits left join ok using (conversation_id)";
 
-/// Commits a turn in one statement under the conversation's lock, if what was read
-/// still holds. The lock comes first: every write hangs on the locked row.
-pub async fn commit(executor: impl PgExecutor<'_>, turn: &Turn<'_>) -> Result<Committed, Error> {
+/// Commits turns in one statement under their conversations' locks, each if what was
+/// read of it still holds. In the order given. Of two turns of one conversation the
+/// second is stale.
+pub async fn commit(
+    executor: impl PgExecutor<'_>,
+    turns: &[Turn],
+) -> Result<Vec<Committed>, Error> {
+    let mut conversations = HashSet::new();
+    let mut is_first = |turn: &&Turn| conversations.insert(turn.conversation_id);
+    let firsts: Vec<&Turn> = turns.iter().filter(&mut is_first).collect();
     let mut entries = Columns::default();
-    turn.records.iter().for_each(|record| entries.push(Some(turn.conversation_id), record));
-    let row: Option<(bool, bool)> = sqlx::query_as(COMMIT)
-        .bind(Uuid::from(turn.conversation_id))
-        .bind(number(turn.owner_epoch))
-        .bind(number(turn.handled_seq))
-        .bind(number(turn.first_seq))
-        .bind(number(turn.last_seq))
-        .bind(turn.ignores_newer)
-        .bind(turn.person)
-        .bind(turn.outcome.as_str())
-        .bind(turn.outcome_reason)
-        .bind(Uuid::from(turn.id))
-        .bind(turn.category.map(Category::as_str))
-        .bind(turn.priority.map(Priority::as_str))
-        .bind(turn.model)
-        .bind(turn.policy_hash)
-        .bind(turn.log)
-        .bind(i32::try_from(turn.prompt_tokens).unwrap_or(i32::MAX))
-        .bind(i32::try_from(turn.completion_tokens).unwrap_or(i32::MAX))
-        .bind(number(turn.duration_us))
+    for turn in &firsts {
+        turn.records.iter().for_each(|record| entries.push(Some(turn.conversation_id), record));
+    }
+    let rows: Vec<(Uuid, bool)> = sqlx::query_as(COMMIT)
+        .bind(column(&firsts, |t| Uuid::from(t.conversation_id)))
+        .bind(column(&firsts, |t| number(t.owner_epoch)))
+        .bind(column(&firsts, |t| number(t.handled_seq)))
+        .bind(column(&firsts, |t| number(t.first_seq)))
+        .bind(column(&firsts, |t| number(t.last_seq)))
+        .bind(column(&firsts, |t| t.ignores_newer))
+        .bind(column(&firsts, |t| t.person.as_deref()))
+        .bind(column(&firsts, |t| t.outcome.as_str()))
+        .bind(column(&firsts, |t| t.outcome_reason.as_str()))
+        .bind(column(&firsts, |t| Uuid::from(t.id)))
+        .bind(column(&firsts, |t| t.category.map(Category::as_str)))
+        .bind(column(&firsts, |t| t.priority.map(Priority::as_str)))
+        .bind(column(&firsts, |t| t.model.as_str()))
+        .bind(column(&firsts, |t| t.policy_hash.as_str()))
+        .bind(column(&firsts, |t| &t.log))
+        .bind(column(&firsts, |t| i32::try_from(t.prompt_tokens).unwrap_or(i32::MAX)))
+        .bind(column(&firsts, |t| i32::try_from(t.completion_tokens).unwrap_or(i32::MAX)))
+        .bind(column(&firsts, |t| number(t.duration_us)))
         .bind(SERVICE)
+        .bind(entries.conversation_ids)
         .bind(entries.event_ids)
         .bind(entries.topics)
         .bind(entries.keys)
         .bind(entries.headers)
         .bind(entries.payloads)
-        .fetch_optional(executor)
+        .fetch_all(executor)
         .await?;
-    Ok(match row {
-        Some((_, true)) => Committed::Done,
-        Some((true, false)) => Committed::Newer,
-        Some((false, false)) | None => Committed::Stale,
-    })
+    let mut found: HashMap<Uuid, bool> = rows.into_iter().collect();
+    // Removed once read, so that a second turn of a conversation finds nothing.
+    let of = |turn: &Turn| match found.remove(&turn.conversation_id.into()) {
+        Some(true) => Committed::Done,
+        Some(false) => Committed::Newer,
+        None => Committed::Stale,
+    };
+    Ok(turns.iter().map(of).collect())
 }
 
 /// Writes the line for a customer whose conversation a person has, unless it was

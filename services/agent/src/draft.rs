@@ -3,14 +3,13 @@
 
 use contract::{Category, Priority, TurnOutcome};
 use serde_json::Value;
-use sqlx::Postgres;
-use sqlx::pool::PoolConnection;
 use store::turns::Snapshot;
 
 use crate::case::{Case, format_reply};
-use crate::knowledge::{CHUNKS_PER_TURN, Lexicon};
+use crate::knowledge::Lexicon;
 use crate::model::{Model, ModelError, Prompt};
 use crate::policy::{Kind, Policy, Reading};
+use crate::statements::{StatementError, Statements};
 
 /// What a turn decided, before it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +41,7 @@ pub(crate) struct HandOver {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DraftError {
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Statement(#[from] StatementError),
     #[error(transparent)]
     Model(#[from] ModelError),
 }
@@ -52,16 +51,12 @@ pub(crate) struct Drafter<M> {
     pub(crate) policy: std::sync::Arc<Policy>,
     pub(crate) lexicon: Lexicon,
     pub(crate) model: M,
+    pub(crate) statements: Statements,
 }
 
 impl<M: Model> Drafter<M> {
-    /// Decides about all unhandled messages of the snapshot. Takes the connection that
-    /// read it, and gives it back before a model is asked.
-    pub(crate) async fn draft(
-        &self,
-        mut connection: PoolConnection<Postgres>,
-        now: &Snapshot,
-    ) -> Result<Draft, DraftError> {
+    /// Decides about all unhandled messages of the snapshot.
+    pub(crate) async fn draft(&self, now: &Snapshot) -> Result<Draft, DraftError> {
         let subject = (now.handled_seq == 0).then_some(now.subject.as_str());
         let bodies: Vec<&str> = now.messages.iter().map(|message| message.body.as_str()).collect();
         let reading = self.policy.read(subject, &bodies, now.category);
@@ -77,12 +72,10 @@ impl<M: Model> Drafter<M> {
         }
         let found = match reading.kind {
             Kind::Question | Kind::Wish => {
-                let terms = self.lexicon.terms(&reading.own_words);
-                store::knowledge::search(&mut *connection, &terms, CHUNKS_PER_TURN).await?
+                self.statements.search(self.lexicon.terms(&reading.own_words)).await?
             }
             _ => Vec::new(),
         };
-        drop(connection);
         let answer = self.model.complete(&Prompt { reading: &reading, found: &found }).await?;
         let mut draft = case.decide(&answer.proposal, &found);
         draft.prompt_tokens = answer.prompt_tokens;

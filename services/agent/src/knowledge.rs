@@ -133,7 +133,9 @@ pub async fn search(
     question: &str,
     limit: i64,
 ) -> Result<Vec<Found>, store::Error> {
-    store::knowledge::search(pool, &Lexicon::new(&policy.search).terms(question), limit).await
+    let terms = Lexicon::new(&policy.search).terms(question);
+    let found = store::knowledge::search(pool, &[terms], limit).await?;
+    Ok(found.into_iter().next().unwrap_or_default())
 }
 
 /// The words of a phrase and the phrases that mean the same.

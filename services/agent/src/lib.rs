@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod knowledge;
 mod model;
 pub mod policy;
+mod statements;
 mod turn;
 
 use std::path::PathBuf;

@@ -10,8 +10,7 @@ use chassis::clock;
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{Channel, Classified, ConversationId, FailureClass, TicketEvent};
 use futures::FutureExt as _;
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::PgPool;
 use store::outbox::OutboxPublisher;
 use store::turns::{self, Committed, Snapshot, Turn};
 
@@ -20,6 +19,7 @@ use crate::effects::{self, Covered};
 use crate::knowledge::Lexicon;
 use crate::model::Model;
 use crate::policy::Policy;
+use crate::statements::Statements;
 
 /// Drafts that a newer message may make worthless before one counts without it.
 const MOST_REDOS: u32 = 3;
@@ -42,6 +42,7 @@ pub struct TurnSettings {
 /// Answers conversations one turn at a time.
 pub struct Agent<M> {
     pool: PgPool,
+    statements: Statements,
     outbox: OutboxPublisher,
     drafter: Drafter<M>,
     settings: TurnSettings,
@@ -55,23 +56,21 @@ impl<M: Model> Agent<M> {
         model: M,
         settings: TurnSettings,
     ) -> Self {
+        let statements = Statements::new(&pool);
         let lexicon = Lexicon::new(&policy.search);
-        Self { pool, outbox, drafter: Drafter { policy, lexicon, model }, settings }
+        let drafter = Drafter { policy, lexicon, model, statements: statements.clone() };
+        Self { pool, statements, outbox, drafter, settings }
     }
 
     async fn answer(&self, event: &TicketEvent) -> Result<Outcome, Failure> {
         let started = Instant::now();
         let mut redos = 0;
         for _ in 0..MOST_ROUNDS {
-            // One connection for reading and searching: giving one back costs the server
-            // a round trip too.
-            let mut connection = self.connection().await?;
-            let now = self.begin(&mut connection, event).await?;
-            let Some(now) = now else { return Ok(Outcome::Done) };
+            let Some(now) = self.begin(event).await? else { return Ok(Outcome::Done) };
             if let Some(until) = self.burst_ends(&now) {
                 return Ok(Outcome::DeferUntil(until));
             }
-            let draft = self.drafter.draft(connection, &now).await?;
+            let draft = self.drafter.draft(&now).await?;
             let ignores_newer = redos >= MOST_REDOS;
             match self.commit(&now, &draft, ignores_newer, started).await? {
                 // What lies beyond a full turn, or beyond the redos, is the next round's.
@@ -84,19 +83,11 @@ impl<M: Model> Agent<M> {
         Err(Failure::Retry(anyhow::anyhow!("the conversation changed in every round")))
     }
 
-    async fn connection(&self) -> Result<PoolConnection<Postgres>, Failure> {
-        Ok(self.pool.acquire().await.map_err(store::Error::from)?)
-    }
-
     /// Publishes what is left of earlier turns. `None` when there is nothing to decide:
     /// every message has its outcome, or a person has the conversation.
-    async fn begin(
-        &self,
-        connection: &mut PgConnection,
-        event: &TicketEvent,
-    ) -> Result<Option<Snapshot>, Failure> {
+    async fn begin(&self, event: &TicketEvent) -> Result<Option<Snapshot>, Failure> {
         let id = event.conversation_id;
-        let Some(mut now) = turns::read(&mut *connection, id).await? else {
+        let Some(mut now) = self.statements.read(id).await? else {
             return Err(Failure::Reject(anyhow::anyhow!("conversation {id} is not stored")));
         };
         self.outbox.publish(std::mem::take(&mut now.pending)).await?;
@@ -104,7 +95,7 @@ impl<M: Model> Agent<M> {
             return Ok(None);
         }
         if now.is_with_person {
-            self.note_for_person(connection, &now).await?;
+            self.note_for_person(&now).await?;
             return Ok(None);
         }
         Ok(Some(now))
@@ -144,20 +135,19 @@ impl<M: Model> Agent<M> {
             // Messages beyond a full turn are known, not newer.
             ignores_newer: ignores_newer || covered.last_seq < now.last_seq,
             outcome: draft.outcome,
-            outcome_reason: &draft.reason,
-            person: draft.hand_over.as_ref().map(|hand_over| hand_over.person.as_str()),
+            outcome_reason: draft.reason.clone(),
+            person: draft.hand_over.as_ref().map(|hand_over| hand_over.person.clone()),
             category: Some(draft.category),
             priority: Some(draft.priority),
-            model: self.drafter.model.name(),
-            policy_hash: self.drafter.policy.hash(),
-            log: &draft.log,
+            model: self.drafter.model.name().to_owned(),
+            policy_hash: self.drafter.policy.hash().to_owned(),
+            log: draft.log.clone(),
             prompt_tokens: draft.prompt_tokens,
             completion_tokens: draft.completion_tokens,
             duration_us,
-            records: &records,
+            records: records.clone(),
         };
-        let committed =
-            store::retry_serialization(async || turns::commit(&self.pool, &turn).await).await?;
+        let committed = self.statements.commit(turn).await?;
         if committed == Committed::Done {
             tracing::debug!(
                 conversation.id = %now.conversation_id,
@@ -170,15 +160,11 @@ impl<M: Model> Agent<M> {
         Ok(committed)
     }
 
-    async fn note_for_person(
-        &self,
-        connection: &mut PgConnection,
-        now: &Snapshot,
-    ) -> Result<(), Failure> {
+    async fn note_for_person(&self, now: &Snapshot) -> Result<(), Failure> {
         let text = self.drafter.person_notice(now);
         let (reply, record) = effects::person_notice(now, text, clock::now());
         let id = now.conversation_id;
-        if turns::note_for_person(connection, id, now.owner_epoch, reply, &record).await? {
+        if turns::note_for_person(&self.pool, id, now.owner_epoch, reply, &record).await? {
             self.outbox.publish(vec![record]).await?;
         }
         Ok(())
@@ -187,10 +173,7 @@ impl<M: Model> Agent<M> {
     /// The end of a turn that failed for good: a person takes over.
     async fn give_up(&self, event: &TicketEvent) -> Result<Outcome, Failure> {
         for _ in 0..MOST_ROUNDS {
-            let mut connection = self.connection().await?;
-            let now = self.begin(&mut connection, event).await?;
-            drop(connection);
-            let Some(now) = now else { return Ok(Outcome::Done) };
+            let Some(now) = self.begin(event).await? else { return Ok(Outcome::Done) };
             let draft = self.drafter.failed(&now);
             let committed = self.commit(&now, &draft, true, Instant::now()).await?;
             if committed == Committed::Done && covers(&now, event) {
@@ -237,7 +220,7 @@ fn log_failed(conversation: ConversationId, error: &anyhow::Error) {
 impl Classified for DraftError {
     fn class(&self) -> FailureClass {
         match self {
-            DraftError::Store(error) => error.class(),
+            DraftError::Statement(error) => error.class(),
             DraftError::Model(error) => error.class(),
         }
     }

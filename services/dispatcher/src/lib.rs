@@ -5,6 +5,8 @@ mod intake;
 mod outlet;
 mod worker;
 
+use std::time::Duration;
+
 use bus::ConsumerSettings;
 use chassis::Context;
 use chassis::settings::{BusSettings, DatabaseSettings};
@@ -19,6 +21,9 @@ pub use worker::{Step, Worker};
 
 /// The service's name, its consumer group and its name in the outbox.
 pub const SERVICE: &str = "dispatcher";
+
+/// How soon one batch of new deliveries follows another.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// What the service is told from outside.
 #[derive(Debug, Clone, clap::Args)]
@@ -37,7 +42,10 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let relay = Relay::new(SERVICE, "outbox-relay/dispatcher", pool.clone(), bus.publisher());
     let wakers = Wakers::default();
     let intake = Intake::new(pool.clone(), wakers.clone());
-    let settings = ConsumerSettings::new(SERVICE, Topic::TicketsOutgoing);
+    let settings = ConsumerSettings {
+        gather: GATHER,
+        ..ConsumerSettings::new(SERVICE, Topic::TicketsOutgoing)
+    };
 
     let mut tasks = JoinSet::new();
     let shutdown = context.shutdown.clone();

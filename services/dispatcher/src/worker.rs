@@ -21,6 +21,10 @@ use crate::outlet::{Outlet, SendError, Wakers};
 /// is over within milliseconds.
 const BATCH: usize = 256;
 
+/// How soon one round follows another. What comes meanwhile goes together; the first
+/// after a pause goes at once.
+const PACE: Duration = Duration::from_millis(5);
+
 /// How long a begun delivery belongs to its worker.
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -44,12 +48,12 @@ pub struct Worker {
 /// What one round did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing was due.
+    /// Nothing more is due.
     Idle,
-    /// What was due belongs to conversations that are locked in this moment.
+    /// What is due belongs to conversations that are locked in this moment.
     Blocked,
-    /// There may be more.
-    Worked,
+    /// There is more.
+    More,
 }
 
 /// A delivery in this worker's hands, with the span that continues its trace.
@@ -65,26 +69,19 @@ impl Worker {
 
     /// Works until shutdown. While the database is away it waits, and goes on.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let mut facts = Vec::new();
         // Rounds in a row that could do nothing of what they should.
         let mut in_vain = 0;
         while !shutdown.is_cancelled() {
-            // The facts of the last round are published beside this one.
-            let last_facts = std::mem::take(&mut facts);
-            let ((), round) = tokio::join!(self.publish(last_facts), self.step());
-            let (wait, wakes) = match round {
-                Ok((Step::Worked, new_facts)) => {
-                    facts = new_facts;
-                    in_vain = 0;
-                    continue;
-                }
-                Ok((Step::Idle, _)) => {
-                    in_vain = 0;
-                    (IDLE, true)
-                }
-                Ok((Step::Blocked, _)) => {
-                    in_vain += 1;
-                    (doubled(SHORTEST_PAUSE, in_vain).min(IDLE), true)
+            let next_round = Instant::now() + PACE;
+            let (wait, wakes) = match self.step().await {
+                Ok((step, facts)) => {
+                    self.publish(facts).await;
+                    in_vain = if step == Step::Blocked { in_vain + 1 } else { 0 };
+                    match step {
+                        Step::Idle => (IDLE, true),
+                        Step::Blocked => (doubled(SHORTEST_PAUSE, in_vain).min(IDLE), true),
+                        Step::More => (Duration::ZERO, true),
+                    }
                 }
                 Err(error) => {
                     self.report(&error);
@@ -97,8 +94,8 @@ impl Worker {
                 () = self.wakers.woken(self.outlet), if wakes => {}
                 () = shutdown.cancelled() => {}
             }
+            tokio::time::sleep_until(next_round).await;
         }
-        self.publish(facts).await;
         Ok(())
     }
 
@@ -113,12 +110,14 @@ impl Worker {
         for id in &look.cancelled {
             tracing::info!(delivery.id = %id, "cancelled: a person acted first");
         }
+        let met = look.begun.len() + look.cancelled.len();
+        let step = match look.skipped {
+            _ if look.has_more => Step::More,
+            0 => Step::Idle,
+            _ if met > 0 => Step::More,
+            _ => Step::Blocked,
+        };
         if look.begun.is_empty() {
-            let step = match (look.cancelled.len(), look.skipped) {
-                (0, 0) => Step::Idle,
-                (0, _) => Step::Blocked,
-                _ => Step::Worked,
-            };
             return Ok((step, Vec::new()));
         }
         let mut finished = Vec::with_capacity(look.begun.len());
@@ -134,7 +133,7 @@ impl Worker {
         drop(spans);
         let records =
             finished.into_iter().flat_map(|end| end.first_reply.into_iter().chain(end.records));
-        Ok((Step::Worked, records.filter(|record| written.contains(&record.event_id)).collect()))
+        Ok((step, records.filter(|record| written.contains(&record.event_id)).collect()))
     }
 
     fn take_in_hand(&self, delivery: Begun) -> InHand {

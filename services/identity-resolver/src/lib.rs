@@ -24,6 +24,9 @@ pub const SERVICE: &str = "identity-resolver";
 /// Submissions this old have no alias any more; the window is ten minutes.
 const FORGET_AFTER: Duration = Duration::from_secs(24 * 3600);
 
+/// How soon one batch of messages follows another.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// What the service is told from outside.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Config {
@@ -41,8 +44,11 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let relay =
         Relay::new(SERVICE, "outbox-relay/identity-resolver", pool.clone(), bus.publisher());
     let resolver = Resolver::new(pool.clone(), outbox);
-    let settings =
-        ConsumerSettings { parking: true, ..ConsumerSettings::new(SERVICE, Topic::WebformInbound) };
+    let settings = ConsumerSettings {
+        parking: true,
+        gather: GATHER,
+        ..ConsumerSettings::new(SERVICE, Topic::WebformInbound)
+    };
 
     let mut tasks = JoinSet::new();
     let shutdown = context.shutdown.clone();

@@ -83,7 +83,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
 }
 
 /// Nobody waits for a figure, and a batch costs the database as much as one fact.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(200);
 
 async fn count(bus: Bus, pool: PgPool, context: Context) -> anyhow::Result<()> {
     let settings = ConsumerSettings {

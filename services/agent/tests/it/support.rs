@@ -31,7 +31,17 @@ pub(crate) async fn load_article(pool: &PgPool) {
 
 /// Sam Doe's conversation with its first message.
 pub(crate) async fn conversation(pool: &PgPool, subject: &str, message: &str) -> ConversationId {
-    let ticket_ref = events::ticket_ref(1);
+    numbered_conversation(pool, 1, subject, message).await
+}
+
+/// One of several conversations, each with its first message.
+pub(crate) async fn numbered_conversation(
+    pool: &PgPool,
+    number: u32,
+    subject: &str,
+    message: &str,
+) -> ConversationId {
+    let ticket_ref = events::ticket_ref(number);
     let id = events::conversation(ticket_ref.clone());
     let customer = Uuid::new_v4();
     sqlx::query("insert into customers (id, name) values ($1, 'Sam Doe')")

@@ -67,7 +67,7 @@ async fn while_a_takeover_is_being_written_nothing_begins_and_others_go_on(pool:
     taking.commit().await.unwrap();
     world.send_all().await;
 
-    assert_eq!(step, Step::Worked);
+    assert_eq!(step, Step::More);
     assert_eq!(meanwhile, ["pending", "accepted"]);
     assert_eq!(blocked, Step::Blocked, "it looks again soon");
     assert_eq!(world.states().await, ["cancelled", "accepted"]);

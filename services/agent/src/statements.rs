@@ -1,0 +1,303 @@
+//! A turn's three statements. Turns that reach one at the same time share it, so that
+//! the more there is to do, the less each turn costs the database.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use batch_aint_one::{BatchError, Batcher, BatchingPolicy, Limits, Processor};
+use contract::{Classified, ConversationId, FailureClass};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
+use store::knowledge::{self, Found, Term};
+use store::retry_serialization;
+use store::turns::{self, Committed, Snapshot, Turn};
+use tokio::time::Instant;
+
+use crate::TURNS;
+use crate::knowledge::CHUNKS_PER_TURN;
+
+/// How soon one statement follows another of its kind. What comes meanwhile goes
+/// together; the first after a pause goes at once.
+const PACE: Duration = Duration::from_millis(4);
+
+/// Most turns in one statement: beyond it a statement only gets longer.
+const MOST: usize = 64;
+
+/// Statements of one kind that run at once, so that one which waits for a lock does
+/// not hold up all others.
+const SIDE_BY_SIDE: usize = 2;
+
+/// Why a statement brought nothing; shared by the turns that waited for it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum StatementError {
+    #[error(transparent)]
+    Store(Arc<store::Error>),
+    /// A panic, or the process ends.
+    #[error("the statement was given up")]
+    GivenUp,
+}
+
+impl Classified for StatementError {
+    fn class(&self) -> FailureClass {
+        match self {
+            StatementError::Store(error) => error.class(),
+            StatementError::GivenUp => FailureClass::Retry,
+        }
+    }
+}
+
+/// The statements of one database.
+#[derive(Clone)]
+pub(crate) struct Statements {
+    reads: Batcher<Shared<Read>>,
+    searches: Batcher<Shared<Search>>,
+    commits: Batcher<Shared<Commit>>,
+}
+
+impl Statements {
+    /// Starts a task for each kind; they end with the last clone.
+    pub(crate) fn new(pool: &PgPool) -> Self {
+        let connections = Connections { pool: pool.clone(), idle: Arc::default() };
+        Self {
+            reads: batcher("read", Read, &connections),
+            searches: batcher("search", Search, &connections),
+            commits: batcher("commit", Commit, &connections),
+        }
+    }
+
+    /// What a turn needs to know; `None` for an unknown conversation.
+    pub(crate) async fn read(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<Option<Snapshot>, StatementError> {
+        ask(&self.reads, conversation).await
+    }
+
+    /// The chunks nearest to a question.
+    pub(crate) async fn search(&self, terms: Vec<Term>) -> Result<Vec<Found>, StatementError> {
+        ask(&self.searches, terms).await
+    }
+
+    /// Writes down all that a turn decided, if what it has read still holds.
+    pub(crate) async fn commit(&self, turn: Turn) -> Result<Committed, StatementError> {
+        ask(&self.commits, turn).await
+    }
+}
+
+fn batcher<S: Statement>(
+    name: &str,
+    statement: S,
+    connections: &Connections,
+) -> Batcher<Shared<S>> {
+    let limits = Limits::builder()
+        .max_batch_size(MOST)
+        .max_key_concurrency(SIDE_BY_SIDE)
+        .max_key_queued_items(2 * TURNS)
+        .build();
+    let next = Arc::new(Mutex::new(Instant::now()));
+    Batcher::builder()
+        .name(name)
+        .processor(Shared { statement, connections: connections.clone(), next })
+        .limits(limits)
+        .batching_policy(BatchingPolicy::Immediate)
+        .build()
+}
+
+async fn ask<S: Statement>(
+    batcher: &Batcher<Shared<S>>,
+    input: S::Input,
+) -> Result<S::Output, StatementError> {
+    match batcher.add((), input).await {
+        Ok(output) => output,
+        Err(BatchError::BatchFailed(error) | BatchError::ResourceAcquisitionFailed(error)) => {
+            Err(error)
+        }
+        Err(_) => Err(StatementError::GivenUp),
+    }
+}
+
+/// A statement that serves several turns: one output per input, in their order.
+trait Statement: Copy + Send + Sync + 'static {
+    type Input: Send + Sync;
+    type Output: Send;
+
+    fn run(
+        self,
+        connection: &mut PgConnection,
+        inputs: &[Self::Input],
+    ) -> impl Future<Output = Result<Vec<Self::Output>, store::Error>> + Send;
+}
+
+#[derive(Clone, Copy)]
+struct Read;
+
+impl Statement for Read {
+    type Input = ConversationId;
+    type Output = Option<Snapshot>;
+
+    async fn run(
+        self,
+        connection: &mut PgConnection,
+        inputs: &[ConversationId],
+    ) -> Result<Vec<Option<Snapshot>>, store::Error> {
+        turns::read(connection, inputs).await
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Search;
+
+impl Statement for Search {
+    type Input = Vec<Term>;
+    type Output = Vec<Found>;
+
+    async fn run(
+        self,
+        connection: &mut PgConnection,
+        inputs: &[Vec<Term>],
+    ) -> Result<Vec<Vec<Found>>, store::Error> {
+        knowledge::search(connection, inputs, CHUNKS_PER_TURN).await
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Commit;
+
+impl Statement for Commit {
+    type Input = Turn;
+    type Output = Committed;
+
+    async fn run(
+        self,
+        connection: &mut PgConnection,
+        inputs: &[Turn],
+    ) -> Result<Vec<Committed>, store::Error> {
+        turns::commit(connection, inputs).await
+    }
+}
+
+/// Connections that stay with the statements: giving one back to the pool costs a
+/// round trip.
+#[derive(Clone)]
+struct Connections {
+    pool: PgPool,
+    idle: Arc<Mutex<Vec<PoolConnection<Postgres>>>>,
+}
+
+impl Connections {
+    async fn take(&self) -> Result<PoolConnection<Postgres>, store::Error> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(connection) => Ok(connection),
+            None => Ok(self.pool.acquire().await?),
+        }
+    }
+
+    /// After a failure it goes to the pool instead, which makes sure of it.
+    fn keep(&self, connection: PoolConnection<Postgres>) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+}
+
+/// Runs a statement for those that wait for it, at its pace.
+#[derive(Clone)]
+struct Shared<S> {
+    statement: S,
+    connections: Connections,
+    /// When the next one may start.
+    next: Arc<Mutex<Instant>>,
+}
+
+impl<S: Statement> Processor for Shared<S> {
+    type Key = ();
+    type Input = S::Input;
+    type Output = Result<S::Output, StatementError>;
+    type Error = StatementError;
+    type Resources = ();
+
+    async fn acquire_resources(&self, (): ()) -> Result<(), StatementError> {
+        let start = {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let start = (*next).max(Instant::now());
+            *next = start + PACE;
+            start
+        };
+        tokio::time::sleep_until(start).await;
+        Ok(())
+    }
+
+    async fn process(
+        &self,
+        (): (),
+        inputs: impl Iterator<Item = S::Input> + Send,
+        (): (),
+    ) -> Result<Vec<Self::Output>, StatementError> {
+        let inputs: Vec<S::Input> = inputs.collect();
+        match self.run(&inputs).await {
+            Ok(outputs) => Ok(outputs.into_iter().map(Ok).collect()),
+            Err(error) if inputs.len() > 1 && error.class() != FailureClass::Unavailable => {
+                // One of them is in the way of the others.
+                let mut outputs = Vec::with_capacity(inputs.len());
+                for input in inputs.chunks(1) {
+                    let output = self.run(input).await.map(|mut outputs| outputs.pop());
+                    outputs.push(output.and_then(|output| output.ok_or(StatementError::GivenUp)));
+                }
+                Ok(outputs)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl<S: Statement> Shared<S> {
+    async fn run(&self, inputs: &[S::Input]) -> Result<Vec<S::Output>, StatementError> {
+        let run = retry_serialization(async || {
+            let mut connection = self.connections.take().await?;
+            let outputs = self.statement.run(&mut connection, inputs).await?;
+            self.connections.keep(connection);
+            Ok(outputs)
+        });
+        run.await.map_err(|error| StatementError::Store(Arc::new(error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+
+    use super::*;
+
+    /// Doubles numbers; fails whenever 13 is among them.
+    #[derive(Clone, Copy)]
+    struct Doubling;
+
+    impl Statement for Doubling {
+        type Input = u32;
+        type Output = u32;
+
+        async fn run(self, _: &mut PgConnection, inputs: &[u32]) -> Result<Vec<u32>, store::Error> {
+            if inputs.contains(&13) {
+                return Err(sqlx::Error::RowNotFound.into());
+            }
+            Ok(inputs.iter().map(|input| input * 2).collect())
+        }
+    }
+
+    #[sqlx::test]
+    async fn one_that_fails_leaves_the_others_their_results(pool: PgPool) {
+        let connections = Connections { pool, idle: Arc::default() };
+        let batcher = batcher("doubling", Doubling, &connections);
+
+        let results = join_all((0..40).map(|number| ask(&batcher, number))).await;
+
+        for (number, result) in (0..).zip(results) {
+            match result {
+                Ok(double) => assert_eq!(double, number * 2),
+                Err(error) => {
+                    assert_eq!((number, error.class()), (13, FailureClass::Retry));
+                }
+            }
+        }
+    }
+}
