@@ -3,10 +3,10 @@
 
 use sqlx::{AssertSqlSafe, PgPool};
 
-use crate::{deliveries, delivery_ends, identity, outbox, threads, turns};
+use crate::{deliveries, delivery_ends, identity, knowledge, outbox, threads, turns};
 
 /// Name, types of parameters that the statement does not tell, their number, text.
-const HOT: [(&str, &str, usize, &str); 8] = [
+const HOT: [(&str, &str, usize, &str); 10] = [
     ("identity::store_submissions", "", 23, identity::STORE_SUBMISSIONS),
     ("threads::find", "", 2, threads::FIND),
     ("threads::append", "", 17, threads::APPEND_MESSAGES),
@@ -15,6 +15,8 @@ const HOT: [(&str, &str, usize, &str); 8] = [
     ("outbox::pending", "(text, uuid[])", 2, outbox::PENDING),
     ("turns::read", "(uuid[], text, bigint)", 3, turns::READ),
     ("turns::commit", "", 25, turns::COMMIT),
+    ("knowledge::look_up", "", 1, knowledge::LOOK_UP),
+    ("knowledge::sections", "", 1, knowledge::SECTIONS),
 ];
 
 #[sqlx::test(migrator = "crate::MIGRATOR")]

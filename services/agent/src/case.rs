@@ -4,12 +4,12 @@
 use channels::web_form;
 use contract::{Category, Plan, TurnOutcome};
 use serde_json::{Value, json};
-use store::knowledge::Found;
 use store::turns::Snapshot;
 
 use crate::draft::{Draft, HandOver};
 use crate::model::Proposal;
 use crate::policy::{Policy, Reading};
+use crate::search::Found;
 
 /// Characters of the customer's words in a hand-off's summary.
 const SUMMARY_CHARS: usize = 280;

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
-use store::knowledge::{Changes, Chunk, Found, Term};
+use store::knowledge::{Changes, Chunk};
 
 use crate::policy::{Policy, SearchFile, fold, sentences};
+use crate::search::{Found, Term};
 
 /// What a load did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub enum LoadError {
 }
 
 /// How many chunks a turn looks at.
-pub(crate) const CHUNKS_PER_TURN: i64 = 5;
+pub(crate) const CHUNKS_PER_TURN: usize = 5;
 /// What a word of the same meaning counts beside the customer's own.
 const SAME_MEANING: f64 = 0.5;
 /// What the first word of "log in" or "get rid of" counts by itself.
@@ -131,10 +132,11 @@ pub async fn search(
     pool: &PgPool,
     policy: &Policy,
     question: &str,
-    limit: i64,
+    limit: usize,
 ) -> Result<Vec<Found>, store::Error> {
     let terms = Lexicon::new(&policy.search).terms(question);
-    let found = store::knowledge::search(pool, &[terms], limit).await?;
+    let mut connection = pool.acquire().await?;
+    let found = crate::search::search(&mut connection, &[terms], limit).await?;
     Ok(found.into_iter().next().unwrap_or_default())
 }
 
@@ -246,7 +248,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn terms(self, number: i32) -> impl Iterator<Item = Term> {
+    fn terms(self, number: usize) -> impl Iterator<Item = Term> {
         let Self { word, likeness, same, importance } = self;
         let own = Term { number, word, likeness, importance };
         let same = same.into_iter().map(move |word| Term {

@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod knowledge;
 mod model;
 pub mod policy;
+mod search;
 mod statements;
 mod turn;
 
@@ -27,6 +28,7 @@ use tokio::task::JoinSet;
 pub use builtin::Builtin;
 pub use model::{Answer, Model, ModelError, Prompt, Proposal};
 pub use policy::Policy;
+pub use search::Found;
 pub use turn::{Agent, TurnSettings};
 
 /// The service's name, its consumer group and its name in the outbox.

@@ -5,9 +5,9 @@ use std::future::Future;
 
 use contract::{Classified, FailureClass};
 use serde::Serialize;
-use store::knowledge::Found;
 
 use crate::policy::Reading;
+use crate::search::Found;
 
 /// All that a model is told.
 #[derive(Debug)]

@@ -9,13 +9,13 @@ use batch_aint_one::{BatchError, Batcher, BatchingPolicy, Limits, Processor};
 use contract::{Classified, ConversationId, FailureClass};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
-use store::knowledge::{self, Found, Term};
 use store::retry_serialization;
 use store::turns::{self, Committed, Snapshot, Turn};
 use tokio::time::Instant;
 
 use crate::TURNS;
 use crate::knowledge::CHUNKS_PER_TURN;
+use crate::search::{self, Found, Term};
 
 /// How soon one statement follows another of its kind. What comes meanwhile goes
 /// together; the first after a pause goes at once.
@@ -157,7 +157,7 @@ impl Statement for Search {
         connection: &mut PgConnection,
         inputs: &[Vec<Term>],
     ) -> Result<Vec<Vec<Found>>, store::Error> {
-        knowledge::search(connection, inputs, CHUNKS_PER_TURN).await
+        search::search(connection, inputs, CHUNKS_PER_TURN).await
     }
 }
 

@@ -73,7 +73,7 @@ async fn counted(options: &PgConnectOptions, port: u16) -> PgPool {
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
-async fn a_ticket_costs_three_round_trips_and_one_transaction(pool: PgPool) {
+async fn a_ticket_costs_four_round_trips_and_one_transaction(pool: PgPool) {
     support::load_article(&pool).await;
     let id = conversation(&pool, "How do I export a board", "As a file.").await;
     let round_trips = RoundTrips::default();
@@ -90,7 +90,7 @@ async fn a_ticket_costs_three_round_trips_and_one_transaction(pool: PgPool) {
     handle(&agent, id, 2).await;
 
     let (all, statements) = round_trips.take();
-    assert_eq!((all, statements, publisher.records().len()), (3, 3, 2));
+    assert_eq!((all, statements, publisher.records().len()), (4, 4, 2));
     let transactions: Vec<String> = sqlx::query_scalar(
         "select distinct xmin::text from (
              select xmin from turns where first_seq = 2 union all

@@ -34,7 +34,7 @@ enum Action {
         question: String,
         /// Most sections to show
         #[arg(long, default_value_t = 5)]
-        limit: i64,
+        limit: usize,
         /// Folder with the support policy, which says what words mean the same
         #[arg(long, env = "FTE_POLICY", default_value = "policy")]
         policy: PathBuf,
@@ -72,7 +72,12 @@ pub(crate) async fn load(pool: &PgPool, folder: &Path) -> anyhow::Result<String>
     ))
 }
 
-async fn search(pool: &PgPool, policy: &Policy, question: &str, limit: i64) -> anyhow::Result<()> {
+async fn search(
+    pool: &PgPool,
+    policy: &Policy,
+    question: &str,
+    limit: usize,
+) -> anyhow::Result<()> {
     let mut found = table(["relevance", "section", "version", "title", "heading"]);
     for chunk in agent::knowledge::search(pool, policy, question, limit).await? {
         found.add_row([
