@@ -15,6 +15,7 @@ mod ticket;
 mod ticket_ref;
 mod topic;
 mod webform;
+mod whatsapp;
 mod words;
 
 pub use dead_letter::{DeadLetter, DeadLetterClass};
@@ -30,6 +31,10 @@ pub use ticket::{TicketBody, TicketEvent};
 pub use ticket_ref::{InvalidTicketRef, TicketRef};
 pub use topic::Topic;
 pub use webform::{Submission, WebformBody, WebformInbound};
+pub use whatsapp::{
+    WhatsappBody, WhatsappButton, WhatsappInbound, WhatsappLocation, WhatsappMedia,
+    WhatsappMessage, WhatsappStatus,
+};
 pub use words::{Author, Category, Channel, IdentityLevel, Plan, Priority, UnknownWord};
 
 /// Types generated from `proto/`.

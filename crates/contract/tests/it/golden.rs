@@ -7,10 +7,11 @@ use std::path::Path;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use contract::{
-    Author, Category, Channel, ConversationId, DeadLetter, DeadLetterClass, Event, EventMeta, Fact,
-    HandOff, HandOffId, IdentityLevel, MessageId, MetricFact, Outgoing, OutgoingBody, Plan,
-    Priority, Reply, ReplyId, Submission, TicketBody, TicketEvent, TurnFinished, TurnOutcome,
-    WebformBody, WebformInbound,
+    Author, Category, Channel, ConversationId, DeadLetter, DeadLetterClass, DeliveryId, Event,
+    EventMeta, Fact, HandOff, HandOffId, IdentityLevel, MessageId, MetricFact, Outgoing,
+    OutgoingBody, Plan, Priority, Reply, ReplyId, Submission, TicketBody, TicketEvent,
+    TurnFinished, TurnOutcome, WebformBody, WebformInbound, WhatsappBody, WhatsappButton,
+    WhatsappInbound, WhatsappLocation, WhatsappMedia, WhatsappMessage, WhatsappStatus,
 };
 
 fn meta(name: &str) -> EventMeta {
@@ -83,6 +84,68 @@ fn webform_events() {
         "webform_follow_up",
         &webform(WebformBody::FollowUp { message: "And as PDF?".to_owned() }),
     );
+}
+
+fn whatsapp(body: WhatsappBody) -> WhatsappInbound {
+    WhatsappInbound { meta: meta("whatsapp"), body }
+}
+
+#[test]
+fn whatsapp_events() {
+    check(
+        "whatsapp_message",
+        &whatsapp(WhatsappBody::Message(WhatsappMessage {
+            message_sid: "SM00000000000000000000000000000001".to_owned(),
+            from: "whatsapp:+14155550123".to_owned(),
+            to: "whatsapp:+14155238886".to_owned(),
+            sender_id: "whatsapp:US.1A2B3C4D5E6F7A8B".to_owned(),
+            phone: Some("+14155550123".to_owned()),
+            profile_name: "José \"Pepe\" Ñandú".to_owned(),
+            body: "Hola, ¿dónde está? 📦".to_owned(),
+            message_type: "image".to_owned(),
+            media: vec![WhatsappMedia {
+                url: "https://media.example/ME1".to_owned(),
+                content_type: "image/jpeg".to_owned(),
+            }],
+            location: Some(WhatsappLocation {
+                latitude: 40.4168,
+                longitude: -3.7038,
+                address: "Puerta del Sol".to_owned(),
+                label: "Madrid".to_owned(),
+            }),
+            button: Some(WhatsappButton {
+                text: "Confirm".to_owned(),
+                payload: "confirm_42".to_owned(),
+            }),
+            replied_to_sid: Some("MM00000000000000000000000000000002".to_owned()),
+            opt_out_type: Some("STOP".to_owned()),
+        })),
+    );
+    check(
+        "whatsapp_status",
+        &whatsapp(WhatsappBody::Status(WhatsappStatus {
+            message_sid: "SM00000000000000000000000000000002".to_owned(),
+            delivery_id: Some(DeliveryId::named("delivery")),
+            status: "undelivered".to_owned(),
+            error_code: Some(63016),
+        })),
+    );
+}
+
+#[test]
+fn a_senders_messages_share_a_key_whatever_address_they_come_from() {
+    let message = |from: &str| {
+        let golden = std::fs::read(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/whatsapp_message.bin"),
+        );
+        let mut event = WhatsappInbound::decode(&golden.unwrap()).unwrap();
+        if let WhatsappBody::Message(message) = &mut event.body {
+            message.from = from.to_owned();
+        }
+        event
+    };
+
+    assert_eq!(message("whatsapp:+1").key(), message("whatsapp:+2").key());
 }
 
 #[test]

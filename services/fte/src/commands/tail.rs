@@ -7,7 +7,9 @@ use bus::{ReadFrom, ReadRecord, ReadSettings};
 use chassis::settings::{BusSettings, DatabaseSettings};
 use chrono::{DateTime, Utc};
 use clap::Args;
-use contract::{DeadLetter, Event, MetricFact, Outgoing, TicketEvent, Topic, WebformInbound};
+use contract::{
+    DeadLetter, Event, MetricFact, Outgoing, TicketEvent, Topic, WebformInbound, WhatsappInbound,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -102,8 +104,9 @@ pub(crate) fn event_of(topic: Topic, payload: &[u8]) -> Value {
         Topic::TicketsOutgoing => decoded::<Outgoing>(payload),
         Topic::Metrics => decoded::<MetricFact>(payload),
         Topic::DeadLetters => decoded::<DeadLetter>(payload),
-        // No event of these topics has a schema yet.
-        Topic::EmailInbound | Topic::WhatsappInbound => Value::Null,
+        Topic::WhatsappInbound => decoded::<WhatsappInbound>(payload),
+        // No event of this topic has a schema yet.
+        Topic::EmailInbound => Value::Null,
     }
 }
 
