@@ -14,6 +14,10 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use crate::operator::OperatorTokens;
 use crate::run::SettingsError;
 
+mod twilio;
+
+pub use twilio::{TwilioAccount, TwilioSettings};
+
 /// What every process has.
 #[derive(Debug, Clone, Args)]
 pub struct ProcessSettings {
