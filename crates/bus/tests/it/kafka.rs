@@ -69,6 +69,11 @@ async fn batches_leave_events_time_to_gather() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_batch_never_waits_to_gather() {
+    batches::the_first_batch_never_waits_to_gather(Fixture::kafka().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failing_batch_falls_back_to_single_events() {
     batches::a_failing_batch_falls_back_to_single_events(Fixture::kafka().await).await;
 }

@@ -69,6 +69,11 @@ async fn batches_leave_events_time_to_gather(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn the_first_batch_never_waits_to_gather(pool: PgPool) {
+    batches::the_first_batch_never_waits_to_gather(Fixture::postgres(pool).await).await;
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_failing_batch_falls_back_to_single_events(pool: PgPool) {
     batches::a_failing_batch_falls_back_to_single_events(Fixture::postgres(pool).await).await;
 }

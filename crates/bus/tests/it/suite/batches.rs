@@ -75,6 +75,27 @@ pub(crate) async fn batches_leave_events_time_to_gather(log: Fixture) {
     assert_eq!(unfinished(&bus).await, 0);
 }
 
+/// Only what comes on the heels of a batch gathers: the first one starts at once.
+pub(crate) async fn the_first_batch_never_waits_to_gather(log: Fixture) {
+    let bus = log.bus().await;
+    let seen = Seen::default();
+    publish(&bus, interleaved(1, 1)).await;
+
+    let mut settings = settings();
+    settings.gather = Duration::from_secs(3_600);
+    let noted = seen.clone();
+    let member = Member::start_batches(&bus, settings, move |batch| {
+        batch.iter().for_each(|event| noted.note(event));
+        Box::pin(async { Ok(()) })
+    });
+    wait_for("the first event", async || seen.len() == 1).await;
+    publish(&bus, interleaved(1, 1)).await;
+    member.stop().await;
+
+    assert_eq!(seen.len(), 1, "the next one gathers");
+    assert_eq!(unfinished(&bus).await, 1);
+}
+
 /// A batch that fails is tried event by event, and only the bad one is buried.
 pub(crate) async fn a_failing_batch_falls_back_to_single_events(log: Fixture) {
     let bus = log.bus().await;
