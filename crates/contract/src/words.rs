@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::event::DecodeError;
@@ -329,6 +330,15 @@ impl Plan {
             Plan::Pro => "pro",
             Plan::Enterprise => "enterprise",
         }
+    }
+
+    /// How soon a first answer is promised. Without a known plan, free's counts.
+    pub fn first_answer(self) -> TimeDelta {
+        TimeDelta::hours(match self {
+            Plan::Free => 24,
+            Plan::Pro => 4,
+            Plan::Enterprise => 1,
+        })
     }
 
     pub(crate) fn to_wire(self) -> i32 {

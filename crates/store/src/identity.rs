@@ -105,6 +105,8 @@ pub async fn store_submissions(
         .bind(entries.keys)
         .bind(entries.headers)
         .bind(entries.payloads)
+        .bind(column(Plan::ALL, |plan| plan.as_str()))
+        .bind(column(Plan::ALL, |plan| plan.first_answer()))
         .fetch_all(executor)
         .await?;
     Ok(rows
@@ -158,11 +160,11 @@ placed as materialized (
         coalesce(claimed.conversation_id <> own_conversation_id, false) as is_alias,
         coalesce(known.customer_id, new_customer_id) as customer_id,
         known.email is not null as is_known,
-        input.sent_at + least(
-            case claimed_plan when 'enterprise' then interval '1 hour'
-                when 'pro' then interval '4 hours' else interval '24 hours' end,
-            case known.plan when 'enterprise' then interval '1 hour'
-                when 'pro' then interval '4 hours' else interval '24 hours' end) as respond_by
+        input.sent_at + (
+            select min(promised.wait)
+            from unnest($24::text[], $25::interval[]) as promised (plan, wait)
+            where promised.plan in (coalesce(claimed_plan, 'free'), coalesce(known.plan, 'free'))
+        ) as respond_by
     from input
     left join known on known.email = input.email
     left join claimed on claimed.content_hash = input.content_hash

@@ -7,7 +7,7 @@ use crate::{deliveries, delivery_ends, identity, knowledge, outbox, threads, tur
 
 /// Name, types of parameters that the statement does not tell, their number, text.
 const HOT: [(&str, &str, usize, &str); 10] = [
-    ("identity::store_submissions", "", 23, identity::STORE_SUBMISSIONS),
+    ("identity::store_submissions", "", 25, identity::STORE_SUBMISSIONS),
     ("threads::find", "", 2, threads::FIND),
     ("threads::append", "", 17, threads::APPEND_MESSAGES),
     ("deliveries::begin", "(text, bigint, float8)", 3, deliveries::BEGIN),

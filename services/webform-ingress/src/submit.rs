@@ -18,7 +18,7 @@ use crate::docs;
 use crate::fields::{Encoding, Fields};
 use crate::page::form::{self, Draft};
 use crate::refusal::Refusal;
-use crate::sla::Promise;
+use crate::sla;
 use crate::submission::{IdempotencyKey, Submission};
 use crate::{Ingress, body, event};
 
@@ -50,8 +50,8 @@ pub(crate) struct Accepted {
         example = "/support/ticket/TF-20260105-7K3Q?token=tdzZas4gax12ilbpl7Z7-WWSGBEDOqyYnT07ZODMm7w"
     )]
     status_url: String,
-    #[schema(value_type = String, example = "within 4 hours")]
-    estimated_response_time: &'static str,
+    #[schema(example = "within 4 hours")]
+    estimated_response_time: String,
     /// By when the first answer is promised.
     respond_by: DateTime<Utc>,
 }
@@ -145,15 +145,15 @@ async fn open(
             event::claim(ingress, SCOPE, key, &content, &minted, now).await?
         }
     };
-    let promise = Promise::of(submission.plan);
+    let plan = submission.plan;
     let event = submission.into_event(ticket_ref, received_at, key.is_some());
     event::publish(ingress, &event).await?;
     Ok(Accepted {
         status: Received::Received,
         status_url: status_url(ingress, &event.ticket_ref),
         ticket_id: event.ticket_ref,
-        estimated_response_time: promise.words(),
-        respond_by: promise.respond_by(received_at).trunc_subsecs(0),
+        estimated_response_time: sla::in_words(plan),
+        respond_by: sla::respond_by(plan, received_at).trunc_subsecs(0),
     })
 }
 

@@ -38,6 +38,17 @@ fn the_policy_of_the_project_is_complete() {
 }
 
 #[test]
+fn the_policy_promises_the_times_that_the_program_holds() {
+    let policy = Policy::load(&policy_folder()).unwrap();
+
+    for plan in Plan::ALL {
+        let hours = plan.first_answer().num_hours();
+        let unit = if hours == 1 { "hour" } else { "hours" };
+        assert_eq!(policy.first_answer(Some(*plan)), format!("within {hours} {unit}"));
+    }
+}
+
+#[test]
 fn a_wrong_file_is_named_with_its_field_in_one_line() {
     for (file, from, to, named) in [
         ("people.yaml", "takes: [billing]", "takes: [billing, legal]", "people[1].takes"),

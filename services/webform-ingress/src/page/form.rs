@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{error_of, html};
 use crate::fields::Fields;
 use crate::refusal::Refusal;
+use crate::sla::in_words;
 use crate::submission::KEY_FIELD;
 
 /// A word of a choice, and what a person reads.
@@ -86,6 +87,12 @@ struct Choice<'a> {
 }
 
 impl FormPage<'_> {
+    /// When each plan has its first answer, the soonest first.
+    fn promises(&self) -> String {
+        let promise = |(word, label): &Labelled| format!("{label} {}", in_words(word.parse().ok()));
+        PLANS.iter().rev().map(promise).collect::<Vec<_>>().join(", ")
+    }
+
     /// What a person calls the field.
     fn label<'f>(&self, field: &'f str) -> &'f str {
         match field {
