@@ -22,6 +22,7 @@ pub struct WhatsappInbound {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a box would cost more than it saves: few at a time")]
 pub enum WhatsappBody {
     Message(WhatsappMessage),
     Status(WhatsappStatus),
