@@ -153,10 +153,17 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     tasks.spawn(keep_refs(ingress.clone(), context.clone()));
     tasks.spawn(forget_callers(ingress.clone(), context.clone()));
     tasks.spawn(sweep::run(ingress.clone(), context.clone()));
-    let router = chassis::http::public(router(ingress));
-    let serving = context.clone();
-    tasks.spawn(async move { serving.serve(&config.http, router).await });
+    tasks.spawn(serve(ingress, config.http, context.clone()));
     context.supervise(tasks).await
+}
+
+/// Ready means able to take submissions, so the first block of refs comes before.
+async fn serve(ingress: Ingress, http: HttpSettings, context: Context) -> anyhow::Result<()> {
+    tokio::select! {
+        () = ingress.refs.first_block() => {}
+        () = context.shutdown.cancelled() => return Ok(()),
+    }
+    context.serve(&http, chassis::http::public(router(ingress))).await
 }
 
 async fn keep_refs(ingress: Ingress, context: Context) -> anyhow::Result<()> {

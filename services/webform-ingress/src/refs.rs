@@ -33,6 +33,10 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Pause after a failed refill.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
 
+/// How long the start waits for the first block. Without a database the service is
+/// there all the same: pages and a 503 that asks to try again are better than nothing.
+const LONGEST_START: Duration = Duration::from_secs(2);
+
 /// How long a request waits for a refill that is under way.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -122,6 +126,19 @@ impl TicketRefs {
             };
             if is_failing || tokio::time::timeout_at(deadline, refilled).await.is_err() {
                 return None;
+            }
+        }
+    }
+
+    /// Waits for the first block, or until the database has had its time to give one.
+    pub(crate) async fn first_block(&self) {
+        let deadline = tokio::time::Instant::now() + LONGEST_START;
+        loop {
+            // Before the look, or a refill right after it would be missed.
+            let refilled = self.refilled.notified();
+            let has_block = !self.stock().days.is_empty();
+            if has_block || tokio::time::timeout_at(deadline, refilled).await.is_err() {
+                return;
             }
         }
     }

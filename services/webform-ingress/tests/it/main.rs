@@ -18,6 +18,7 @@ mod logs;
 mod pages;
 mod refs;
 mod settings;
+mod start;
 mod status;
 mod submit;
 mod support;

@@ -12,7 +12,7 @@ struct Command {
 
 const SECRET: &str = "a secret of at least 32 characters";
 
-fn parse(more: &[&str]) -> Result<Config, clap::Error> {
+pub(crate) fn parse(more: &[&str]) -> Result<Config, clap::Error> {
     let given = ["webform-ingress", "--database-url", "postgres://u@127.0.0.1/d", "--secret"];
     let all = given.iter().chain([&SECRET]).chain(more);
     chassis::parse::<Command>("webform-ingress", all.map(Into::into)).map(|parsed| parsed.config)
