@@ -16,6 +16,7 @@ mod commands;
 mod customer;
 mod faults;
 mod layers;
+mod manifests;
 mod observed;
 mod product;
 mod thread;
