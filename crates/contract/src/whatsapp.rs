@@ -57,6 +57,7 @@ pub struct WhatsappMessage {
 /// A file by reference: it stays at Twilio.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WhatsappMedia {
+    /// Empty where the file does not lie at Twilio: it is known of and never fetched.
     pub url: String,
     pub content_type: String,
 }
