@@ -1,5 +1,12 @@
-//! How texts look on each channel. Pure: nothing here sends.
+//! What is particular to each channel: how texts look there, how providers are read.
 
+mod breaks;
+mod content;
+mod markup;
 mod plain;
+pub mod split;
 pub mod twilio;
 pub mod web_form;
+pub mod whatsapp;
+
+pub use content::Content;

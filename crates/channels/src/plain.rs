@@ -64,7 +64,7 @@ pub(crate) fn without_symbols(text: &str) -> String {
     text.chars().filter(|symbol| !symbol.is_control() && !is_emoji(*symbol)).collect()
 }
 
-fn is_emoji(symbol: char) -> bool {
+pub(crate) fn is_emoji(symbol: char) -> bool {
     matches!(u32::from(symbol),
         0x1F000..=0x1FAFF | 0x2600..=0x27BF | 0x2B50 | 0x2B55 | 0xFE0F | 0x200D | 0x20E3
         | 0x231A..=0x231B | 0x23E9..=0x23FA | 0xE0020..=0xE007F)

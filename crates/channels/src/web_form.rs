@@ -1,9 +1,9 @@
 //! A reply as the web form's status page shows it: plain text, framed, bounded.
 
-use contract::TicketRef;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::plain::{plain, without_symbols, words};
+use crate::content::{Content, name};
+use crate::plain::{plain, words};
 
 /// The fixed parts of a reply, from the policy.
 #[derive(Debug, Clone, Copy)]
@@ -17,25 +17,6 @@ pub struct Frame<'a> {
     pub signature: &'a str,
     pub max_words: usize,
 }
-
-/// What changes from reply to reply. The body may be Markdown and may be cut; the
-/// other parts are never cut.
-#[derive(Debug, Clone, Copy)]
-pub struct Content<'a> {
-    /// As the customer typed it.
-    pub name: &'a str,
-    pub ticket_ref: &'a TicketRef,
-    /// First lines, before the body.
-    pub opening: &'a str,
-    pub body: &'a str,
-    /// Last lines, after the body.
-    pub closing: &'a str,
-    /// Where the body comes from.
-    pub source: &'a str,
-}
-
-/// Longest name that is used in a greeting.
-const NAME_CHARS: usize = 40;
 
 /// The whole reply.
 pub fn format(frame: &Frame<'_>, content: &Content<'_>) -> String {
@@ -60,21 +41,6 @@ pub fn format(frame: &Frame<'_>, content: &Content<'_>) -> String {
     ];
     let shown: Vec<&str> = parts.into_iter().map(str::trim).filter(|p| !p.is_empty()).collect();
     shown.join("\n\n")
-}
-
-/// A name that can stand in a greeting: letters, spaces, hyphens, apostrophes, dots
-/// after initials. Anything else may be a text that wants to be read.
-fn name(typed: &str) -> Option<String> {
-    let name = without_symbols(typed).split_whitespace().collect::<Vec<_>>().join(" ");
-    let fits = !name.is_empty() && name.chars().count() <= NAME_CHARS && words(&name) <= 4;
-    let is_mark = |symbol| matches!(symbol, ' ' | '-' | '\'' | '’' | '.');
-    let plain = name.chars().all(|symbol| symbol.is_alphabetic() || is_mark(symbol));
-    // "J. R." is a name, "win.example" an address.
-    let is_address = name
-        .split(' ')
-        .map(|word| word.trim_end_matches('.'))
-        .any(|word| word.contains('.') && word.split('.').any(|part| part.chars().count() > 2));
-    (fits && plain && !is_address && name.chars().any(char::is_alphabetic)).then_some(name)
 }
 
 /// At most so many words: whole lines first, then whole sentences, then words.
@@ -116,6 +82,7 @@ fn cut_line(line: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use contract::TicketRef;
     use proptest::prelude::*;
 
     use super::*;

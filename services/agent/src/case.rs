@@ -1,7 +1,7 @@
 //! One conversation and what its words mean: the texts of an answer or a hand-over.
 //! Pure.
 
-use channels::web_form;
+use channels::{Content, web_form};
 use contract::{Category, Plan, TurnOutcome};
 use serde_json::{Value, json};
 use store::turns::Snapshot;
@@ -213,7 +213,7 @@ pub(crate) fn format_reply(
         signature: &frame.signature,
         max_words: frame.max_words,
     };
-    let content = web_form::Content {
+    let content = Content {
         name: &now.customer_name,
         ticket_ref: &now.ticket_ref,
         opening,
