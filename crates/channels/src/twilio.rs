@@ -1,5 +1,8 @@
 //! What Twilio and we say to each other.
 
+pub mod client;
+pub mod errors;
 pub mod form;
 pub mod signature;
 pub mod webhook;
+pub mod window;
