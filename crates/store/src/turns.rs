@@ -59,6 +59,8 @@ pub struct Unhandled {
     pub id: MessageId,
     pub seq: u64,
     pub body: String,
+    /// Kinds of what came with it or instead of words.
+    pub attachments: Vec<String>,
     pub stored_at: DateTime<Utc>,
 }
 
@@ -86,6 +88,7 @@ struct SnapshotRow {
     message_ids: Vec<Uuid>,
     seqs: Vec<i64>,
     bodies: Vec<String>,
+    attachments: Vec<Value>,
     stored_ats: Vec<DateTime<Utc>>,
     event_ids: Vec<Uuid>,
     topics: Vec<String>,
@@ -100,7 +103,7 @@ select c.id, c.channel, c.status, c.owner, c.person, c.owner_epoch, c.last_seq, 
        c.identity_level, c.escalated_at, t.ref as ticket_ref, t.subject, t.category,
        t.priority, t.claimed_plan, cu.plan, cu.name as customer_name, app_now() as now,
        (select true from turns where turns.conversation_id = c.id limit 1) is not null as has_turns,
-       m.message_ids, m.seqs, m.bodies, m.stored_ats,
+       m.message_ids, m.seqs, m.bodies, m.attachments, m.stored_ats,
        o.event_ids, o.topics, o.keys, o.headers, o.payloads
 from unnest($1::uuid[]) as asked (id)
 cross join lateral (select * from conversations where id = asked.id limit 1) as c
@@ -111,8 +114,9 @@ cross join lateral (
     select coalesce(array_agg(id order by seq), '{}') as message_ids,
            coalesce(array_agg(seq order by seq), '{}') as seqs,
            coalesce(array_agg(body order by seq), '{}') as bodies,
+           coalesce(array_agg(attachments order by seq), '{}') as attachments,
            coalesce(array_agg(stored_at order by seq), '{}') as stored_ats
-    from (select id, seq, body, stored_at from messages
+    from (select id, seq, body, attachments, stored_at from messages
           where conversation_id = c.id and seq > c.handled_seq
           order by seq limit $3) as unhandled) as m
 cross join lateral (
@@ -158,9 +162,15 @@ where
     text.map(T::try_from).transpose().map_err(Error::row)
 }
 
+/// The `kind` of every attachment.
+fn kinds(attachments: &Value) -> Vec<String> {
+    let all = attachments.as_array().into_iter().flatten();
+    all.filter_map(|one| one.get("kind")?.as_str().map(str::to_owned)).collect()
+}
+
 impl SnapshotRow {
     fn into_snapshot(self) -> Result<Snapshot, Error> {
-        let texts = self.bodies.into_iter().zip(self.stored_ats);
+        let texts = self.bodies.into_iter().zip(self.attachments).zip(self.stored_ats);
         let messages = self.message_ids.into_iter().zip(self.seqs).zip(texts);
         let contents = self.headers.into_iter().zip(self.payloads);
         let entries = self.event_ids.into_iter().zip(self.topics).zip(self.keys).zip(contents);
@@ -185,10 +195,11 @@ impl SnapshotRow {
             now: self.now,
             has_turns: self.has_turns,
             messages: messages
-                .map(|((id, seq), (body, stored_at))| Unhandled {
+                .map(|((id, seq), ((body, attachments), stored_at))| Unhandled {
                     id: id.into(),
                     seq: count(seq),
                     body,
+                    attachments: kinds(&attachments),
                     stored_at,
                 })
                 .collect(),

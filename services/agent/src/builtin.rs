@@ -17,7 +17,7 @@ impl Builtin {
     }
 
     fn propose(&self, prompt: &Prompt<'_>) -> Proposal {
-        let short = &self.policy.replies.short;
+        let short = &self.policy.replies.texts(prompt.channel).short;
         let say = |text: &String| Proposal::Say(text.clone());
         match prompt.reading.kind {
             Kind::Greeting => say(&short.greeting),
@@ -38,8 +38,9 @@ impl Builtin {
 
     fn cite(&self, prompt: &Prompt<'_>, least: f64) -> Option<Proposal> {
         let best = prompt.found.first().filter(|found| found.relevance >= least)?;
+        let texts = self.policy.replies.texts(prompt.channel);
         Some(Proposal::Cite {
-            opening: self.policy.replies.answer.opening.replace("{title}", &best.title),
+            opening: texts.answer.opening.replace("{title}", &best.title),
             body: match best.heading.as_str() {
                 "" => best.body.clone(),
                 heading => format!("{heading}\n\n{}", best.body),

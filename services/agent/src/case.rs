@@ -1,15 +1,16 @@
 //! One conversation and what its words mean: the texts of an answer or a hand-over.
 //! Pure.
 
-use channels::{Content, web_form};
 use contract::{Category, Plan, TurnOutcome};
 use serde_json::{Value, json};
 use store::turns::Snapshot;
 
 use crate::draft::{Draft, HandOver};
 use crate::model::Proposal;
-use crate::policy::{Policy, Reading};
+use crate::policy::{Policy, Reading, Texts};
+use crate::reply::format_reply;
 use crate::search::Found;
+use crate::wordless;
 
 /// Characters of the customer's words in a hand-off's summary.
 const SUMMARY_CHARS: usize = 280;
@@ -33,7 +34,7 @@ impl Case<'_> {
             Proposal::Say(text) => self.answer("", text, "", "", found, &log),
             Proposal::Cite { opening, body, chunk } => match found.get(*chunk) {
                 Some(cited) => {
-                    let texts = &self.policy.replies.answer;
+                    let texts = &self.texts().answer;
                     let source = texts
                         .source
                         .replace("{title}", &cited.title)
@@ -62,7 +63,7 @@ impl Case<'_> {
             return self.refused("the draft promises what only a person may", found, model);
         }
         let reply = self.format(opening, &body, closing, source);
-        self.draft(TurnOutcome::Answered, "answered", Some(reply), None, found, model)
+        self.draft(TurnOutcome::Answered, "answered", reply, None, found, model)
     }
 
     fn refused(&self, reason: &str, found: &[Found], model: &Value) -> Draft {
@@ -70,8 +71,29 @@ impl Case<'_> {
         self.hand_over(reason, "a draft that was not sent", next, found, model)
     }
 
+    /// For messages without a word: first a request for words; who sends files after
+    /// an answer means something that only a person can see.
+    pub(crate) fn wordless(&self) -> Draft {
+        let Some(what) = wordless::described(self.now) else {
+            return self.no_answer("a message without words");
+        };
+        if self.now.has_turns {
+            let reason = format!("the customer sent {what} without words");
+            let next = "Look at what the customer sent and answer personally.";
+            return self.hand_over(
+                &reason,
+                "nothing: the agent reads text only",
+                next,
+                &[],
+                &Value::Null,
+            );
+        }
+        let text = self.texts().short.wordless.replace("{what}", &what);
+        self.answer("", &text, "", "", &[], &Value::Null)
+    }
+
     pub(crate) fn no_answer(&self, reason: &str) -> Draft {
-        self.draft(TurnOutcome::NoAnswer, reason, None, None, &[], &Value::Null)
+        self.draft(TurnOutcome::NoAnswer, reason, Vec::new(), None, &[], &Value::Null)
     }
 
     pub(crate) fn hand_over(
@@ -82,7 +104,7 @@ impl Case<'_> {
         found: &[Found],
         model: &Value,
     ) -> Draft {
-        let texts = &self.policy.replies.hand_over.acknowledgement;
+        let texts = &self.texts().hand_over.acknowledgement;
         let acknowledgement = texts.get(&self.category()).map_or("", String::as_str);
         self.hand_over_saying(acknowledgement, reason, tried, next_step, found, model)
     }
@@ -98,7 +120,7 @@ impl Case<'_> {
         model: &Value,
     ) -> Draft {
         let person = self.policy.person(self.category());
-        let texts = &self.policy.replies.hand_over;
+        let texts = &self.texts().hand_over;
         let takes_over =
             texts.takes_over.replace("{person}", person).replace("{time}", self.time());
         let reply = self.format("", acknowledgement, &takes_over, "");
@@ -110,14 +132,14 @@ impl Case<'_> {
             next_step: next_step.to_owned(),
         };
         let outcome = TurnOutcome::HandedOver;
-        self.draft(outcome, reason, Some(reply), Some(hand_over), found, model)
+        self.draft(outcome, reason, reply, Some(hand_over), found, model)
     }
 
     fn draft(
         &self,
         outcome: TurnOutcome,
         reason: &str,
-        reply: Option<String>,
+        reply: Vec<String>,
         hand_over: Option<HandOver>,
         found: &[Found],
         model: &Value,
@@ -165,11 +187,15 @@ impl Case<'_> {
         self.now.plan.or(self.now.claimed_plan)
     }
 
+    fn texts(&self) -> &Texts {
+        self.policy.replies.texts(self.now.channel)
+    }
+
     fn time(&self) -> &str {
         self.policy.first_answer(self.plan())
     }
 
-    fn format(&self, opening: &str, body: &str, closing: &str, source: &str) -> String {
+    fn format(&self, opening: &str, body: &str, closing: &str, source: &str) -> Vec<String> {
         format_reply(self.policy, self.now, opening, body, closing, source)
     }
 
@@ -192,36 +218,15 @@ impl Case<'_> {
             1 => "wrote".to_owned(),
             several => format!("wrote {several} messages"),
         };
-        format!("{name} ({plan}) {wrote} about “{subject}”. In their words: “{said}{more}”.")
+        let about =
+            if subject.is_empty() { String::new() } else { format!(" about “{subject}”") };
+        let words = match said.as_str() {
+            "" => String::new(),
+            said => format!(" In their words: “{said}{more}”."),
+        };
+        let sent = wordless::described(self.now).map(|what| format!(" They sent {what}."));
+        format!("{name} ({plan}) {wrote}{about}.{words}{}", sent.unwrap_or_default())
     }
-}
-
-pub(crate) fn format_reply(
-    policy: &Policy,
-    now: &Snapshot,
-    opening: &str,
-    body: &str,
-    closing: &str,
-    source: &str,
-) -> String {
-    let frame = &policy.replies.web_form;
-    let frame = web_form::Frame {
-        greeting: &frame.greeting,
-        greeting_without_name: &frame.greeting_without_name,
-        reference: &frame.reference,
-        contact: &frame.contact,
-        signature: &frame.signature,
-        max_words: frame.max_words,
-    };
-    let content = Content {
-        name: &now.customer_name,
-        ticket_ref: &now.ticket_ref,
-        opening,
-        body,
-        closing,
-        source,
-    };
-    web_form::format(&frame, &content)
 }
 
 fn tried(found: &[Found]) -> String {

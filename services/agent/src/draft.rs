@@ -5,19 +5,21 @@ use contract::{Category, Priority, TurnOutcome};
 use serde_json::Value;
 use store::turns::Snapshot;
 
-use crate::case::{Case, format_reply};
+use crate::case::Case;
 use crate::knowledge::Lexicon;
 use crate::model::{Model, ModelError, Prompt};
 use crate::policy::{Kind, Policy, Reading};
+use crate::reply::format_reply;
 use crate::statements::{StatementError, Statements};
+use crate::wordless::is_wordless;
 
 /// What a turn decided, before it is written.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Draft {
     pub(crate) outcome: TurnOutcome,
     pub(crate) reason: String,
-    /// Formatted for the channel; `None` when nothing is said.
-    pub(crate) reply: Option<String>,
+    /// Formatted for the channel, message by message; empty when nothing is said.
+    pub(crate) reply: Vec<String>,
     pub(crate) hand_over: Option<HandOver>,
     pub(crate) category: Category,
     pub(crate) priority: Priority,
@@ -65,6 +67,9 @@ impl<M: Model> Drafter<M> {
             let tried = "nothing: the policy sends this to a person at once";
             return Ok(case.hand_over(&hit.reason, tried, &hit.next_step, &[], &Value::Null));
         }
+        if is_wordless(now) {
+            return Ok(case.wordless());
+        }
         match reading.kind {
             Kind::Spam => return Ok(case.no_answer("spam")),
             Kind::Automatic => return Ok(case.no_answer("automatic message")),
@@ -76,7 +81,8 @@ impl<M: Model> Drafter<M> {
             }
             _ => Vec::new(),
         };
-        let answer = self.model.complete(&Prompt { reading: &reading, found: &found }).await?;
+        let prompt = Prompt { channel: now.channel, reading: &reading, found: &found };
+        let answer = self.model.complete(&prompt).await?;
         let mut draft = case.decide(&answer.proposal, &found);
         draft.prompt_tokens = answer.prompt_tokens;
         draft.completion_tokens = answer.completion_tokens;
@@ -84,9 +90,9 @@ impl<M: Model> Drafter<M> {
     }
 
     /// The line for a customer whose conversation a person has.
-    pub(crate) fn person_notice(&self, now: &Snapshot) -> String {
+    pub(crate) fn person_notice(&self, now: &Snapshot) -> Vec<String> {
         let person = now.person.as_deref().unwrap_or("A person from our team");
-        let text = self.policy.replies.person_notice.replace("{person}", person);
+        let text = self.policy.replies.texts(now.channel).person_notice.replace("{person}", person);
         format_reply(&self.policy, now, "", &text, "", "")
     }
 
@@ -107,7 +113,7 @@ impl<M: Model> Drafter<M> {
         let case = Case { policy: &self.policy, now, reading: &reading };
         let reason = "the agent could not prepare an answer";
         case.hand_over_saying(
-            &self.policy.replies.hand_over.failed,
+            &self.policy.replies.texts(now.channel).hand_over.failed,
             reason,
             "preparing an answer failed several times",
             "Read the conversation and answer personally.",

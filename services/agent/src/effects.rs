@@ -38,7 +38,7 @@ pub(crate) fn records(
     duration_us: u64,
 ) -> Vec<Record> {
     let mut records = Vec::new();
-    if let Some(text) = &draft.reply {
+    if !draft.reply.is_empty() {
         let reply = Reply {
             reply_id: ReplyId::derived(covered.turn, "reply"),
             author: Author::Agent,
@@ -46,7 +46,7 @@ pub(crate) fn records(
             owner_epoch: now.owner_epoch,
             first_seq: covered.first_seq,
             last_seq: covered.last_seq,
-            parts: vec![text.clone()],
+            parts: draft.reply.clone(),
         };
         let meta = EventMeta::derived(covered.turn, "reply", at);
         records.push(Record::of(&outgoing(now, meta, OutgoingBody::Reply(reply))));
@@ -115,7 +115,11 @@ fn fact(
 
 /// The line for a customer who writes while a person has the conversation: one per
 /// ownership, because its id comes from the owner's epoch and the escalation.
-pub(crate) fn person_notice(now: &Snapshot, text: String, at: DateTime<Utc>) -> (ReplyId, Record) {
+pub(crate) fn person_notice(
+    now: &Snapshot,
+    parts: Vec<String>,
+    at: DateTime<Utc>,
+) -> (ReplyId, Record) {
     let escalation = now.escalated_at.map_or(0, |at| at.timestamp_micros());
     let role = format!("person-notice:{}:{escalation}", now.owner_epoch);
     let reply_id = ReplyId::derived(now.conversation_id, &role);
@@ -126,7 +130,7 @@ pub(crate) fn person_notice(now: &Snapshot, text: String, at: DateTime<Utc>) -> 
         owner_epoch: now.owner_epoch,
         first_seq: 0,
         last_seq: 0,
-        parts: vec![text],
+        parts,
     };
     let meta = EventMeta::derived(Uuid::from(reply_id), "outgoing", at);
     (reply_id, Record::of(&outgoing(now, meta, OutgoingBody::Reply(reply))))

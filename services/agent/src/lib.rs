@@ -9,9 +9,11 @@ pub mod jobs;
 pub mod knowledge;
 mod model;
 pub mod policy;
+mod reply;
 mod search;
 mod statements;
 mod turn;
+mod wordless;
 
 use std::path::PathBuf;
 use std::sync::Arc;

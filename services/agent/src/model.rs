@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use contract::{Classified, FailureClass};
+use contract::{Channel, Classified, FailureClass};
 use serde::Serialize;
 
 use crate::policy::Reading;
@@ -12,6 +12,8 @@ use crate::search::Found;
 /// All that a model is told.
 #[derive(Debug)]
 pub struct Prompt<'a> {
+    /// Where the answer goes.
+    pub channel: Channel,
     pub reading: &'a Reading,
     /// What the knowledge base has, the best first.
     pub found: &'a [Found],

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use contract::{Category, Plan, Priority};
 
-pub(crate) use files::{RepliesFile, SearchFile};
+pub(crate) use files::{RepliesFile, SearchFile, Texts};
 pub(crate) use fold::fold;
 pub(crate) use guard::Guard;
 pub use load::PolicyError;

@@ -161,8 +161,8 @@ impl<M: Model> Agent<M> {
     }
 
     async fn note_for_person(&self, now: &Snapshot) -> Result<(), Failure> {
-        let text = self.drafter.person_notice(now);
-        let (reply, record) = effects::person_notice(now, text, clock::now());
+        let parts = self.drafter.person_notice(now);
+        let (reply, record) = effects::person_notice(now, parts, clock::now());
         let id = now.conversation_id;
         if turns::note_for_person(&self.pool, id, now.owner_epoch, reply, &record).await? {
             self.outbox.publish(vec![record]).await?;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::{Category, Plan, Priority};
+use contract::{Category, Channel, Plan, Priority};
 use serde::Deserialize;
 
 pub(crate) type Sets = BTreeMap<String, Vec<String>>;
@@ -27,15 +27,58 @@ pub(crate) struct TimesFile {
     pub(crate) first_answer: BTreeMap<Plan, String>,
 }
 
-/// Every fixed text, word by word.
+/// Every fixed text, word by word, by channel.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RepliesFile {
-    pub(crate) web_form: Frame,
+    pub(crate) web_form: WebForm,
+    pub(crate) whatsapp: Whatsapp,
+}
+
+impl RepliesFile {
+    /// Mail has the web form's texts until it has its own.
+    pub(crate) fn texts(&self, channel: Channel) -> &Texts {
+        match channel {
+            Channel::WebForm | Channel::Email => &self.web_form.texts,
+            Channel::Whatsapp => &self.whatsapp.texts,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebForm {
+    pub(crate) frame: Frame,
+    pub(crate) texts: Texts,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Whatsapp {
+    pub(crate) frame: WhatsappFrame,
+    pub(crate) texts: Texts,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Texts {
     pub(crate) answer: AnswerTexts,
     pub(crate) hand_over: HandOverTexts,
     pub(crate) short: ShortTexts,
     pub(crate) person_notice: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WhatsappFrame {
+    pub(crate) greeting: String,
+    pub(crate) greeting_without_name: String,
+    pub(crate) reference: String,
+    pub(crate) cut: String,
+    pub(crate) max_body: usize,
+    pub(crate) preferred: usize,
+    pub(crate) emoji: Vec<String>,
+    pub(crate) max_emoji: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,6 +117,8 @@ pub(crate) struct ShortTexts {
     pub(crate) feedback: String,
     pub(crate) wish: String,
     pub(crate) empty: String,
+    /// For a message that is a file or a place and no words.
+    pub(crate) wordless: String,
 }
 
 #[derive(Debug, Deserialize)]

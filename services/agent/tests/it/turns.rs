@@ -149,7 +149,7 @@ async fn a_turn_is_logged_and_counted_with_what_it_saw(pool: PgPool) {
     assert_eq!(log["chunks"][0]["chunk"], "export-data#export-a-board-as-csv-or-json");
     assert!(log["chunks"][0]["relevance"].as_f64().unwrap() > 0.4);
     assert_eq!(log["reading"]["kind"], "question");
-    assert_eq!(log["reply"], replies(&publisher)[0].parts[0]);
+    assert_eq!(log["reply"][0], replies(&publisher)[0].parts[0]);
     let facts = publisher.events::<MetricFact>();
     let Fact::TurnFinished(fact) = &facts[0].fact else { panic!("no turn in {facts:?}") };
     assert_eq!((fact.outcome, fact.first_outcome), (TurnOutcome::Answered, true));

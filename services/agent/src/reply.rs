@@ -1,0 +1,54 @@
+//! A reply as its conversation's channel shows it. Pure.
+
+use channels::{Content, web_form, whatsapp};
+use contract::Channel;
+use store::turns::Snapshot;
+
+use crate::policy::Policy;
+
+/// The messages that a reply is sent as, in their order.
+pub(crate) fn format_reply(
+    policy: &Policy,
+    now: &Snapshot,
+    opening: &str,
+    body: &str,
+    closing: &str,
+    source: &str,
+) -> Vec<String> {
+    let content = Content {
+        name: &now.customer_name,
+        ticket_ref: &now.ticket_ref,
+        opening,
+        body,
+        closing,
+        source,
+    };
+    match now.channel {
+        Channel::WebForm | Channel::Email => {
+            let frame = &policy.replies.web_form.frame;
+            let frame = web_form::Frame {
+                greeting: &frame.greeting,
+                greeting_without_name: &frame.greeting_without_name,
+                reference: &frame.reference,
+                contact: &frame.contact,
+                signature: &frame.signature,
+                max_words: frame.max_words,
+            };
+            vec![web_form::format(&frame, &content)]
+        }
+        Channel::Whatsapp => {
+            let frame = &policy.replies.whatsapp.frame;
+            let frame = whatsapp::Frame {
+                greeting: &frame.greeting,
+                greeting_without_name: &frame.greeting_without_name,
+                reference: &frame.reference,
+                cut: &frame.cut,
+                max_body: frame.max_body,
+                preferred: frame.preferred,
+                emoji: &frame.emoji,
+                max_emoji: frame.max_emoji,
+            };
+            whatsapp::format(&frame, &content)
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Messages that are a file, a place or a sign instead of words: what they are, in
+//! words. A message is stored as it came, so what stands for it is made here, at every
+//! reading; no address of a file is ever in it.
+
+use store::turns::Snapshot;
+
+/// Kinds of attachments and how a sentence calls them; those without a name say nothing
+/// that needs an answer.
+const NAMES: [(&str, &str); 9] = [
+    ("image", "a picture"),
+    ("audio", "a voice message"),
+    ("video", "a video"),
+    ("document", "a document"),
+    ("sticker", ""),
+    ("reaction", ""),
+    ("location", "a location"),
+    ("contacts", "a contact"),
+    ("other", "a file"),
+];
+
+/// Whether none of the messages has a word.
+pub(crate) fn is_wordless(now: &Snapshot) -> bool {
+    now.messages.iter().all(|message| message.body.trim().is_empty())
+}
+
+/// What was sent beside words, such as "a picture and a location"; `None` when that is
+/// nothing, or a sign only.
+pub(crate) fn described(now: &Snapshot) -> Option<String> {
+    let mut names: Vec<&str> = Vec::new();
+    for kind in now.messages.iter().flat_map(|message| &message.attachments) {
+        let name = NAMES.iter().find(|(known, _)| known == kind).map_or("a file", |(_, name)| name);
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let (last, others) = names.split_last()?;
+    Some(match others.is_empty() {
+        true => (*last).to_owned(),
+        false => format!("{} and {last}", others.join(", ")),
+    })
+}
