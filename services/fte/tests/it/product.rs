@@ -129,6 +129,13 @@ impl Product {
         self.said.lines()
     }
 
+    /// Ends it, and gives back everything that it wrote.
+    pub(crate) async fn stop_and_read(self) -> Vec<String> {
+        let said = self.said.clone();
+        self.stop().await;
+        said.lines()
+    }
+
     /// The database that it uses, by what it left for other commands.
     pub(crate) async fn database(&self) -> PgPool {
         let environment = fs::read_to_string(self.data.path().join("environment")).unwrap();
