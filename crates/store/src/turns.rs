@@ -1,6 +1,7 @@
 //! The agent's turns: what one statement reads, what one statement commits.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use bus::Record;
 use chrono::{DateTime, Utc};
@@ -247,10 +248,23 @@ pub enum Committed {
     Newer,
     /// Handled, taken or closed meanwhile: from the top.
     Stale,
+    /// Somebody else holds the conversation in this moment: the same again soon.
+    Held,
 }
 
-/// The conversations are locked in the order of their ids, as everywhere, and before
-/// anything is written: every write hangs on a locked row. The conditions on the input
+impl Committed {
+    fn of(word: &str) -> Self {
+        match word {
+            "done" => Committed::Done,
+            "newer" => Committed::Newer,
+            _ => Committed::Stale,
+        }
+    }
+}
+
+/// The conversations are locked before anything is written: every write hangs on a
+/// locked row. One that somebody else holds is left out, or it would hold up all others.
+/// The conditions on the input
 /// always hold and make a plan of look-ups by key, also one made while the tables are
 /// empty.
 pub(crate) const COMMIT: &str = "
@@ -267,7 +281,7 @@ with input as materialized (
     select id, owner, owner_epoch, status, last_seq, handled_seq from conversations
     where id in (select conversation_id from input)
     order by id
-    for no key update
+    for no key update skip locked
 ), fits as materialized (
     select input.*, locked.last_seq as newest_seq
     from input join locked on locked.id = input.conversation_id
@@ -310,24 +324,26 @@ with input as materialized (
     order by e.place
     on conflict (event_id) do nothing
 )
-select fits.conversation_id, ok.conversation_id is not null
-from fits left join ok using (conversation_id)";
+select locked.id, case when ok.conversation_id is not null then 'done'
+    when fits.conversation_id is not null then 'newer' else 'stale' end
+from locked left join fits on fits.conversation_id = locked.id
+    left join ok on ok.conversation_id = locked.id";
 
 /// Commits turns in one statement under their conversations' locks, each if what was
 /// read of it still holds. In the order given. Of two turns of one conversation the
 /// second is stale.
 pub async fn commit(
     executor: impl PgExecutor<'_>,
-    turns: &[Turn],
+    turns: &[Arc<Turn>],
 ) -> Result<Vec<Committed>, Error> {
     let mut conversations = HashSet::new();
-    let mut is_first = |turn: &&Turn| conversations.insert(turn.conversation_id);
-    let firsts: Vec<&Turn> = turns.iter().filter(&mut is_first).collect();
+    let mut is_first = |turn: &&Arc<Turn>| conversations.insert(turn.conversation_id);
+    let firsts: Vec<&Arc<Turn>> = turns.iter().filter(&mut is_first).collect();
     let mut entries = Columns::default();
     for turn in &firsts {
         turn.records.iter().for_each(|record| entries.push(Some(turn.conversation_id), record));
     }
-    let rows: Vec<(Uuid, bool)> = sqlx::query_as(COMMIT)
+    let rows: Vec<(Uuid, String)> = sqlx::query_as(COMMIT)
         .bind(column(&firsts, |t| Uuid::from(t.conversation_id)))
         .bind(column(&firsts, |t| number(t.owner_epoch)))
         .bind(column(&firsts, |t| number(t.handled_seq)))
@@ -355,12 +371,12 @@ pub async fn commit(
         .bind(entries.payloads)
         .fetch_all(executor)
         .await?;
-    let mut found: HashMap<Uuid, bool> = rows.into_iter().collect();
-    // Removed once read, so that a second turn of a conversation finds nothing.
-    let of = |turn: &Turn| match found.remove(&turn.conversation_id.into()) {
-        Some(true) => Committed::Done,
-        Some(false) => Committed::Newer,
-        None => Committed::Stale,
+    let mut found: HashMap<Uuid, Committed> =
+        rows.into_iter().map(|(id, word)| (id, Committed::of(&word))).collect();
+    let of = |turn: &Arc<Turn>| match found.get_mut(&turn.conversation_id.into()) {
+        // A second turn of a conversation finds that the first has been.
+        Some(committed) => std::mem::replace(committed, Committed::Stale),
+        None => Committed::Held,
     };
     Ok(turns.iter().map(of).collect())
 }

@@ -3,6 +3,7 @@
 
 mod builtin;
 mod case;
+mod connections;
 mod draft;
 mod effects;
 pub mod jobs;

@@ -2,18 +2,20 @@
 //! the more there is to do, the less each turn costs the database.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use batch_aint_one::{BatchError, Batcher, BatchingPolicy, Limits, Processor};
 use contract::{Classified, ConversationId, FailureClass};
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres};
+use futures::FutureExt as _;
+use sqlx::{PgConnection, PgPool};
 use store::retry_serialization;
 use store::turns::{self, Committed, Snapshot, Turn};
 use tokio::time::Instant;
 
 use crate::TURNS;
+use crate::connections::Connections;
 use crate::knowledge::CHUNKS_PER_TURN;
 use crate::search::{self, Found, Term};
 
@@ -24,9 +26,18 @@ const PACE: Duration = Duration::from_millis(4);
 /// Most turns in one statement: beyond it a statement only gets longer.
 const MOST: usize = 64;
 
-/// Statements of one kind that run at once, so that one which waits for a lock does
-/// not hold up all others.
+/// Statements of one kind that run at once, so that a slow one does not hold up all
+/// others.
 const SIDE_BY_SIDE: usize = 2;
+
+/// How soon a turn tries again whose conversation somebody else holds; doubled each
+/// time. Its statement does not wait: all other turns in it would wait too, and hold
+/// their conversations meanwhile.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(4);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// When such a turn fails.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a statement brought nothing; shared by the turns that waited for it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -36,13 +47,15 @@ pub(crate) enum StatementError {
     /// A panic, or the process ends.
     #[error("the statement was given up")]
     GivenUp,
+    #[error("the conversation is held by somebody else")]
+    Held,
 }
 
 impl Classified for StatementError {
     fn class(&self) -> FailureClass {
         match self {
             StatementError::Store(error) => error.class(),
-            StatementError::GivenUp => FailureClass::Retry,
+            StatementError::GivenUp | StatementError::Held => FailureClass::Retry,
         }
     }
 }
@@ -58,7 +71,7 @@ pub(crate) struct Statements {
 impl Statements {
     /// Starts a task for each kind; they end with the last clone.
     pub(crate) fn new(pool: &PgPool) -> Self {
-        let connections = Connections { pool: pool.clone(), idle: Arc::default() };
+        let connections = Connections::new(pool);
         Self {
             reads: batcher("read", Read, &connections),
             searches: batcher("search", Search, &connections),
@@ -81,7 +94,19 @@ impl Statements {
 
     /// Writes down all that a turn decided, if what it has read still holds.
     pub(crate) async fn commit(&self, turn: Turn) -> Result<Committed, StatementError> {
-        ask(&self.commits, turn).await
+        let turn = Arc::new(turn);
+        let until = Instant::now() + PATIENCE;
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            match ask(&self.commits, Arc::clone(&turn)).await? {
+                Committed::Held if Instant::now() < until => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Committed::Held => return Err(StatementError::Held),
+                committed => return Ok(committed),
+            }
+        }
     }
 }
 
@@ -165,38 +190,15 @@ impl Statement for Search {
 struct Commit;
 
 impl Statement for Commit {
-    type Input = Turn;
+    type Input = Arc<Turn>;
     type Output = Committed;
 
     async fn run(
         self,
         connection: &mut PgConnection,
-        inputs: &[Turn],
+        inputs: &[Arc<Turn>],
     ) -> Result<Vec<Committed>, store::Error> {
         turns::commit(connection, inputs).await
-    }
-}
-
-/// Connections that stay with the statements: giving one back to the pool costs a
-/// round trip.
-#[derive(Clone)]
-struct Connections {
-    pool: PgPool,
-    idle: Arc<Mutex<Vec<PoolConnection<Postgres>>>>,
-}
-
-impl Connections {
-    async fn take(&self) -> Result<PoolConnection<Postgres>, store::Error> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(connection) => Ok(connection),
-            None => Ok(self.pool.acquire().await?),
-        }
-    }
-
-    /// After a failure it goes to the pool instead, which makes sure of it.
-    fn keep(&self, connection: PoolConnection<Postgres>) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 }
 
@@ -253,12 +255,16 @@ impl<S: Statement> Processor for Shared<S> {
 impl<S: Statement> Shared<S> {
     async fn run(&self, inputs: &[S::Input]) -> Result<Vec<S::Output>, StatementError> {
         let run = retry_serialization(async || {
-            let mut connection = self.connections.take().await?;
-            let outputs = self.statement.run(&mut connection, inputs).await?;
-            self.connections.keep(connection);
+            let mut taken = self.connections.take().await?;
+            let outputs = self.statement.run(&mut taken.connection, inputs).await?;
+            self.connections.keep(taken);
             Ok(outputs)
         });
-        run.await.map_err(|error| StatementError::Store(Arc::new(error)))
+        // One that panics is one that fails: the others in its statement need not.
+        match AssertUnwindSafe(run).catch_unwind().await {
+            Ok(result) => result.map_err(|error| StatementError::Store(Arc::new(error))),
+            Err(_panic) => Err(StatementError::GivenUp),
+        }
     }
 }
 
@@ -268,7 +274,7 @@ mod tests {
 
     use super::*;
 
-    /// Doubles numbers; fails whenever 13 is among them.
+    /// Doubles numbers; fails whenever 13 is among them, and panics when 31 is.
     #[derive(Clone, Copy)]
     struct Doubling;
 
@@ -280,14 +286,14 @@ mod tests {
             if inputs.contains(&13) {
                 return Err(sqlx::Error::RowNotFound.into());
             }
+            assert!(!inputs.contains(&31), "31 is in the test");
             Ok(inputs.iter().map(|input| input * 2).collect())
         }
     }
 
     #[sqlx::test]
     async fn one_that_fails_leaves_the_others_their_results(pool: PgPool) {
-        let connections = Connections { pool, idle: Arc::default() };
-        let batcher = batcher("doubling", Doubling, &connections);
+        let batcher = batcher("doubling", Doubling, &Connections::new(&pool));
 
         let results = join_all((0..40).map(|number| ask(&batcher, number))).await;
 
@@ -295,7 +301,8 @@ mod tests {
             match result {
                 Ok(double) => assert_eq!(double, number * 2),
                 Err(error) => {
-                    assert_eq!((number, error.class()), (13, FailureClass::Retry));
+                    assert!([13, 31].contains(&number), "{number}");
+                    assert_eq!(error.class(), FailureClass::Retry);
                 }
             }
         }

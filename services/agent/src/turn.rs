@@ -77,7 +77,7 @@ impl<M: Model> Agent<M> {
                 Committed::Done if covers(&now, event) => return Ok(Outcome::Done),
                 Committed::Done => redos = 0,
                 Committed::Newer => redos += 1,
-                Committed::Stale => {}
+                Committed::Stale | Committed::Held => {}
             }
         }
         Err(Failure::Retry(anyhow::anyhow!("the conversation changed in every round")))

@@ -64,11 +64,12 @@ impl RoundTrips {
     }
 }
 
-/// One connection through the counter, set up as the services set up theirs.
+/// Connections through the counter, set up as the services set up theirs.
 async fn counted(options: &PgConnectOptions, port: u16) -> PgPool {
     let through =
         options.clone().host("127.0.0.1").port(port).ssl_mode(sqlx::postgres::PgSslMode::Disable);
-    let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
+    // The other one is for what runs beside turns; here that is nothing.
+    let pool = PgPoolOptions::new().max_connections(2).test_before_acquire(false);
     pool.connect_with(through).await.unwrap()
 }
 
