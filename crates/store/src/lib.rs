@@ -25,6 +25,7 @@ pub mod refs;
 pub mod relay;
 pub mod server_log;
 pub mod threads;
+pub mod ticket_refs;
 pub mod turns;
 pub mod verify;
 pub mod web_requests;

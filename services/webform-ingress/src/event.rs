@@ -10,7 +10,6 @@ use store::web_requests::{self, Hash};
 use tracing::warn;
 
 use crate::Ingress;
-use crate::refs::chain;
 use crate::refusal::Refusal;
 use crate::submission::{FollowUp, IdempotencyKey, Submission};
 
@@ -119,6 +118,12 @@ pub(crate) fn hash<const N: usize>(parts: [&[u8]; N]) -> Hash {
         hasher.update(part);
     }
     hasher.finalize().into()
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use secrecy::ExposeSecret as _;
 use sqlx::PgPool;
+use store::ticket_refs::TicketRefs;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -23,7 +24,6 @@ pub use caller::{Network, ProxySettings};
 pub use docs::openapi;
 pub use limits::{Limits, RateLimitSettings, RateLimits, Ticker};
 pub use links::LinkHosts;
-pub use refs::TicketRefs;
 pub use token::StatusTokens;
 
 mod accept;
@@ -37,7 +37,6 @@ mod follow_up;
 mod limits;
 mod links;
 mod page;
-mod refs;
 mod refusal;
 mod sla;
 mod status;
@@ -167,7 +166,7 @@ async fn serve(ingress: Ingress, http: HttpSettings, context: Context) -> anyhow
 }
 
 async fn keep_refs(ingress: Ingress, context: Context) -> anyhow::Result<()> {
-    ingress.refs.run(&ingress.pool, &ingress.clock, &context.shutdown).await
+    ingress.refs.run(&ingress.pool, &*ingress.clock, &context.shutdown).await
 }
 
 async fn forget_callers(ingress: Ingress, context: Context) -> anyhow::Result<()> {

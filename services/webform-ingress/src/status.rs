@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 
 use crate::accept::prefers_html;
 use crate::docs;
+use crate::event::chain;
 use crate::page::refused;
 use crate::page::ticket::{self, NewMessage};
-use crate::refs::chain;
 use crate::refusal::Refusal;
 use crate::{Ingress, fields};
 

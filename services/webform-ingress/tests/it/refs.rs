@@ -32,7 +32,7 @@ async fn under_demand_the_background_keeps_ahead_with_growing_blocks(pool: PgPoo
     let shutdown = CancellationToken::new();
     let refiller = tokio::spawn({
         let (ingress, shutdown) = (app.ingress.clone(), shutdown.clone());
-        async move { ingress.refs.run(&ingress.pool, &ingress.clock, &shutdown).await }
+        async move { ingress.refs.run(&ingress.pool, &*ingress.clock, &shutdown).await }
     });
 
     let mut refs = HashSet::new();

@@ -14,10 +14,11 @@ use chrono::{DateTime, Utc};
 use contract::WebformInbound;
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use store::ticket_refs::TicketRefs;
 use testkit::RecordingPublisher;
 use tower::ServiceExt as _;
 use webform_ingress::{
-    BODY_TIMEOUT, Ingress, Limits, LinkHosts, Parts, StatusTokens, Ticker, TicketRefs, router,
+    BODY_TIMEOUT, Ingress, Limits, LinkHosts, Parts, StatusTokens, Ticker, router,
 };
 
 pub(crate) const BROWSER: &str = "text/html,application/xhtml+xml,*/*;q=0.8";

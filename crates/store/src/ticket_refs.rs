@@ -12,9 +12,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::Clock;
+use crate::{Error, refs};
 
-/// A block at rest, and under the highest demand.
+/// A block at rest where many ask, and under the highest demand.
 const SMALLEST_BLOCK: u32 = 256;
 const LARGEST_BLOCK: u32 = 16_384;
 
@@ -41,8 +41,8 @@ const LONGEST_START: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Unused refs of today and tomorrow.
-#[derive(Default)]
 pub struct TicketRefs {
+    smallest_block: u32,
     stock: Mutex<Stock>,
     /// Wakes the refiller.
     wanted: Notify,
@@ -64,9 +64,15 @@ struct Day {
     blocks: VecDeque<Range<u32>>,
 }
 
+impl Default for TicketRefs {
+    fn default() -> Self {
+        Self::starting_with(SMALLEST_BLOCK)
+    }
+}
+
 impl Stock {
-    fn block_size(&self) -> u32 {
-        (SMALLEST_BLOCK << self.doublings).min(LARGEST_BLOCK)
+    fn block_size(&self, smallest: u32) -> u32 {
+        (smallest << self.doublings).min(LARGEST_BLOCK)
     }
 
     fn left(&self, date: NaiveDate) -> usize {
@@ -92,9 +98,9 @@ impl Stock {
         }
     }
 
-    fn adapt(&mut self, now: DateTime<Utc>) {
+    fn adapt(&mut self, now: DateTime<Utc>, smallest: u32) {
         let since = self.refilled_at.map_or(TimeDelta::MAX, |before| now - before);
-        if since < FAST && self.block_size() < LARGEST_BLOCK {
+        if since < FAST && self.block_size(smallest) < LARGEST_BLOCK {
             self.doublings += 1;
         } else if since > SLOW {
             self.doublings = self.doublings.saturating_sub(1);
@@ -104,9 +110,19 @@ impl Stock {
 }
 
 impl TicketRefs {
+    /// Blocks of this size at rest: who asks for few refs wastes few at midnight.
+    pub fn starting_with(smallest_block: u32) -> Self {
+        Self {
+            smallest_block,
+            stock: Mutex::default(),
+            wanted: Notify::new(),
+            refilled: Notify::new(),
+        }
+    }
+
     /// The next ref of the day. Waits a moment for a refill that is under way;
     /// `None` when the database gives no block.
-    pub(crate) async fn next(&self, now: DateTime<Utc>) -> Option<TicketRef> {
+    pub async fn next(&self, now: DateTime<Utc>) -> Option<TicketRef> {
         let date = now.date_naive();
         let deadline = tokio::time::Instant::now() + LONGEST_WAIT;
         loop {
@@ -116,7 +132,7 @@ impl TicketRefs {
                 let mut stock = self.stock();
                 let taken = stock.take(date);
                 // From half of what a refill leaves, the next one is due.
-                if stock.left(date) < stock.block_size() as usize {
+                if stock.left(date) < stock.block_size(self.smallest_block) as usize {
                     self.wanted.notify_one();
                 }
                 if taken.is_some() {
@@ -131,7 +147,7 @@ impl TicketRefs {
     }
 
     /// Waits for the first block, or until the database has had its time to give one.
-    pub(crate) async fn first_block(&self) {
+    pub async fn first_block(&self) {
         let deadline = tokio::time::Instant::now() + LONGEST_START;
         loop {
             // Before the look, or a refill right after it would be missed.
@@ -144,7 +160,7 @@ impl TicketRefs {
     }
 
     /// Tops up today, and shortly before midnight tomorrow.
-    pub async fn refill(&self, pool: &PgPool, now: DateTime<Utc>) -> Result<(), store::Error> {
+    pub async fn refill(&self, pool: &PgPool, now: DateTime<Utc>) -> Result<(), Error> {
         let today = now.date_naive();
         self.stock().days.retain(|day| day.date >= today);
         let result = self.top_up(pool, now).await;
@@ -154,21 +170,21 @@ impl TicketRefs {
         result
     }
 
-    async fn top_up(&self, pool: &PgPool, now: DateTime<Utc>) -> Result<(), store::Error> {
+    async fn top_up(&self, pool: &PgPool, now: DateTime<Utc>) -> Result<(), Error> {
         let (today, soon) = (now.date_naive(), (now + BEFORE_MIDNIGHT).date_naive());
         let dates = [Some(today), (soon != today).then_some(soon)];
         for date in dates.into_iter().flatten() {
             let size = {
                 let mut stock = self.stock();
-                if stock.left(date) >= stock.block_size() as usize {
+                if stock.left(date) >= stock.block_size(self.smallest_block) as usize {
                     continue;
                 }
                 if date == today {
-                    stock.adapt(now);
+                    stock.adapt(now, self.smallest_block);
                 }
-                stock.block_size()
+                stock.block_size(self.smallest_block)
             };
-            match store::refs::take_block(pool, date, size).await? {
+            match refs::take_block(pool, date, size).await? {
                 Some(block) => self.stock().add(date, block),
                 None => warn!(day = %date, "the day has no ticket numbers left"),
             }
@@ -180,21 +196,25 @@ impl TicketRefs {
     pub async fn run(
         &self,
         pool: &PgPool,
-        clock: &Clock,
+        clock: impl Fn() -> DateTime<Utc>,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<()> {
         let mut was_failing = false;
         while !shutdown.is_cancelled() {
             let result = self.refill(pool, clock()).await;
+            let is_failing = result.is_err();
             // An outage is two lines, however long it lasts.
-            match &result {
+            match result.map_err(anyhow::Error::from) {
                 Err(error) if !was_failing => {
-                    warn!(error.cause_chain = chain(error), "no ticket numbers from the database");
+                    warn!(
+                        error.cause_chain = format!("{error:#}"),
+                        "no ticket numbers from the database"
+                    );
                 }
                 Ok(()) if was_failing => info!("ticket numbers come from the database again"),
                 _ => {}
             }
-            was_failing = result.is_err();
+            was_failing = is_failing;
             let pause = if was_failing { PAUSE_AFTER_FAILURE } else { Duration::ZERO };
             tokio::select! {
                 () = async {
@@ -211,10 +231,4 @@ impl TicketRefs {
     fn stock(&self) -> MutexGuard<'_, Stock> {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
