@@ -10,8 +10,6 @@ use serde_json::Value;
 /// A library and the crates that own it.
 const OWNERS: [(&str, &[&str]); 6] = [
     ("rdkafka", &["bus"]),
-    // Providers are spoken to in `channels`; chassis only exports telemetry with it.
-    ("reqwest", &["channels", "chassis", "emulators", "fte"]),
     ("prost", &["contract"]),
     ("askama", &["webform-ingress"]),
     ("opentelemetry_sdk", &["chassis"]),
