@@ -124,11 +124,6 @@ impl Product {
         self.said.value(heading)
     }
 
-    /// Everything that it wrote.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.said.lines()
-    }
-
     /// Ends it, and gives back everything that it wrote.
     pub(crate) async fn stop_and_read(self) -> Vec<String> {
         let said = self.said.clone();
