@@ -6,9 +6,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use problem_details::ProblemDetails;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What is wrong with one field of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     pub field: String,
     pub message: String,
@@ -23,6 +24,20 @@ impl FieldError {
 #[derive(Debug, Clone, Serialize)]
 struct Extension {
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+}
+
+/// An error answer (RFC 9457).
+// What a [`Problem`] becomes, for the description of routes.
+#[derive(ToSchema)]
+#[schema(as = Problem)]
+#[expect(dead_code, reason = "read by the derive only")]
+pub struct ProblemDocument {
+    title: String,
+    status: u16,
+    detail: String,
+    /// What is wrong, field by field; only with 422.
+    #[schema(required = false)]
     errors: Vec<FieldError>,
 }
 

@@ -1,7 +1,8 @@
 //! The service's part of the OpenAPI document.
 
+use chassis::problem::ProblemDocument;
 use utoipa::openapi::OpenApi as Document;
-use utoipa::{IntoResponses, OpenApi, ToSchema};
+use utoipa::{IntoResponses, OpenApi};
 
 /// This service's routes; `fte` merges the parts of all services.
 pub fn openapi() -> Document {
@@ -9,29 +10,8 @@ pub fn openapi() -> Document {
 }
 
 #[derive(OpenApi)]
-#[openapi(info(title = "FTE"), components(schemas(ProblemDocument, FieldProblem)))]
+#[openapi(info(title = "FTE"), components(schemas(ProblemDocument)))]
 pub(crate) struct Base;
-
-/// An error as RFC 9457 has it.
-#[derive(ToSchema)]
-#[schema(as = Problem)]
-#[expect(dead_code, reason = "the shape of what chassis writes")]
-pub(crate) struct ProblemDocument {
-    title: String,
-    status: u16,
-    detail: String,
-    /// What is wrong, field by field; only with 422.
-    #[schema(required = false)]
-    errors: Vec<FieldProblem>,
-}
-
-/// What is wrong with one field.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "the shape of what chassis writes")]
-pub(crate) struct FieldProblem {
-    field: String,
-    message: String,
-}
 
 /// How a question for figures may fail.
 #[derive(IntoResponses)]

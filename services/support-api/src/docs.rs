@@ -2,9 +2,10 @@
 
 use axum::http::header;
 use axum::response::IntoResponse;
+use chassis::problem::ProblemDocument;
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
+use utoipa::{IntoResponses, Modify, OpenApi};
 
 /// This service's routes; `fte` merges the parts of all services.
 pub fn openapi() -> Document {
@@ -14,7 +15,7 @@ pub fn openapi() -> Document {
 #[derive(OpenApi)]
 #[openapi(
     info(title = "FTE"),
-    components(schemas(ProblemDocument, FieldProblem)),
+    components(schemas(ProblemDocument)),
     modifiers(&OperatorScheme)
 )]
 pub(crate) struct Base;
@@ -44,27 +45,6 @@ impl Modify for OperatorScheme {
 pub(crate) async fn document() -> impl IntoResponse {
     const MERGED: &str = include_str!("../../../docs/openapi.json");
     ([(header::CONTENT_TYPE, "application/json")], MERGED)
-}
-
-/// An error as RFC 9457 has it.
-#[derive(ToSchema)]
-#[schema(as = Problem)]
-#[expect(dead_code, reason = "the shape of what chassis writes")]
-pub(crate) struct ProblemDocument {
-    title: String,
-    status: u16,
-    detail: String,
-    /// What is wrong, field by field; only with 422.
-    #[schema(required = false)]
-    errors: Vec<FieldProblem>,
-}
-
-/// What is wrong with one field.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "the shape of what chassis writes")]
-pub(crate) struct FieldProblem {
-    field: String,
-    message: String,
 }
 
 /// How any of an operator's requests may fail.

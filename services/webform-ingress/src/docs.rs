@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::middleware::map_response;
 use axum::routing::get;
+use chassis::problem::ProblemDocument;
 use serde::Serialize;
 use utoipa::openapi::header::Header;
 use utoipa::openapi::{Content, Object, OpenApi, Ref, RefOr, Response, ResponseBuilder, Type};
@@ -17,7 +18,7 @@ use utoipa_axum::routes;
 use crate::{Ingress, follow_up, page, status, submit};
 
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(ProblemDocument, FieldErrorDocument)))]
+#[openapi(components(schemas(ProblemDocument)))]
 struct Base;
 
 /// Every route of the service, documented where a client calls it.
@@ -35,25 +36,6 @@ pub(crate) fn routes() -> OpenApiRouter<Ingress> {
 /// The service's part of `/openapi.json`.
 pub fn openapi() -> OpenApi {
     routes().split_for_parts().1
-}
-
-/// An error answer (RFC 9457).
-#[derive(Serialize, ToSchema)]
-#[schema(as = Problem)]
-struct ProblemDocument {
-    status: u16,
-    title: String,
-    detail: String,
-    /// What is wrong, field by field, with 422.
-    #[schema(required = false)]
-    errors: Vec<FieldErrorDocument>,
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = FieldError)]
-struct FieldErrorDocument {
-    field: String,
-    message: String,
 }
 
 #[derive(Serialize, ToSchema)]

@@ -75,7 +75,7 @@ fn the_document_describes_every_route_and_its_answers() {
     assert_eq!(answers("/metrics/alerts"), ["200", "422", "503"]);
     let answer = &document["paths"]["/metrics/alerts"]["get"]["responses"]["503"]["content"];
     assert_eq!(answer[PROBLEM]["schema"]["$ref"], "#/components/schemas/Problem");
-    for schema in ["Problem", "FieldProblem", "Figures"] {
+    for schema in ["Problem", "FieldError", "Figures"] {
         assert!(document["components"]["schemas"][schema].is_object(), "{schema}");
     }
 }
