@@ -1,5 +1,12 @@
-//! Clients against the emulators, which know only the providers' contracts.
+//! Clients against the emulators, which know only the providers' contracts, and our
+//! reading of signatures against the provider's own library.
 
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
 
 mod twilio;
+mod twilio_library;

@@ -21,6 +21,7 @@ pub(crate) fn run(_: &Arguments) -> anyhow::Result<ExitCode> {
 fn document() -> anyhow::Result<String> {
     let mut merged = support_api::openapi();
     merged.merge(webform_ingress::openapi());
+    merged.merge(whatsapp_ingress::openapi());
     merged.merge(metrics::openapi());
     Ok(merged.to_pretty_json()? + "\n")
 }

@@ -25,13 +25,20 @@ struct Setting {
     flag: String,
     default: String,
     help: String,
-    services: Vec<&'static str>,
+    readers: Vec<&'static str>,
+}
+
+/// Every service with its flags and variables, in the order of the flow.
+fn services() -> Vec<(&'static str, Command)> {
+    let ingress = (whatsapp_ingress::NAME, chassis::describe::<whatsapp_ingress::Config>());
+    let others = Service::ALL.map(|service| (service.name(), service.command()));
+    std::iter::once(ingress).chain(others).collect()
 }
 
 fn document() -> anyhow::Result<String> {
     let mut settings = BTreeMap::new();
-    for service in Service::ALL {
-        let command: Command = service.command();
+    let services = services();
+    for (service, command) in &services {
         for argument in command.get_arguments() {
             collect(&mut settings, service, argument);
         }
@@ -42,18 +49,15 @@ fn document() -> anyhow::Result<String> {
          | variable | flag | default | what | read by |\n|---|---|---|---|---|\n",
     );
     for (variable, setting) in settings {
-        let Setting { flag, default, help, services } = setting;
-        let readers = if services.len() == Service::ALL.len() {
-            "all".to_owned()
-        } else {
-            services.join(", ")
-        };
+        let Setting { flag, default, help, readers } = setting;
+        let readers =
+            if readers.len() == services.len() { "all".to_owned() } else { readers.join(", ") };
         writeln!(text, "| `{variable}` | `--{flag}` | {default} | {help} | {readers} |")?;
     }
     Ok(text)
 }
 
-fn collect(settings: &mut BTreeMap<String, Setting>, service: Service, argument: &Arg) {
+fn collect(settings: &mut BTreeMap<String, Setting>, service: &'static str, argument: &Arg) {
     let (Some(variable), Some(flag)) = (argument.get_env(), argument.get_long()) else { return };
     let defaults: Vec<_> = argument
         .get_default_values()
@@ -69,9 +73,9 @@ fn collect(settings: &mut BTreeMap<String, Setting>, service: Service, argument:
                 .get_help()
                 .map(|help| help.to_string().replace('|', "\\|"))
                 .unwrap_or_default(),
-            services: Vec::new(),
+            readers: Vec::new(),
         });
-    setting.services.push(service.name());
+    setting.readers.push(service);
 }
 
 #[cfg(test)]

@@ -14,8 +14,6 @@ const OWNERS: [(&str, &[&str]); 6] = [
     ("askama", &["webform-ingress"]),
     ("opentelemetry_sdk", &["chassis"]),
     ("tracing-subscriber", &["chassis"]),
-    // The chassis gives it to the exporter of traces.
-    ("reqwest", &["channels", "chassis", "emulators", "fte"]),
 ];
 
 /// Crates that write SQL; the others may pass pools and connections on.

@@ -1,0 +1,149 @@
+//! Takes WhatsApp's messages and receipts from Twilio into the log. Every call is
+//! checked to be Twilio's before it is read; no database stands in its way.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use bus::Publisher;
+use channels::twilio::signature::Verifier;
+use channels::twilio::webhook::Ours;
+use chassis::Context;
+use chassis::settings::{
+    BusSettings, DatabaseSettings, HttpSettings, TwilioAccount, TwilioSettings,
+};
+use chrono::{DateTime, Utc};
+use clap::Args;
+use opentelemetry::metrics::Meter;
+use secrecy::ExposeSecret as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+
+pub use docs::openapi;
+
+mod call;
+mod docs;
+mod meters;
+mod receive;
+mod refusal;
+
+use meters::Meters;
+use refusal::Refusal;
+
+/// The service's name.
+pub const NAME: &str = "whatsapp-ingress";
+
+/// Sixteen times what the longest message takes in its longest spelling.
+const MOST_BODY_BYTES: usize = 64 << 10;
+
+/// Calls worked on at once; the next ones are refused, so that memory stays bounded:
+/// each holds at most one body.
+const MOST_CALLS: usize = 1024;
+
+/// Twilio gives a call fifteen seconds in all.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the service is told at start.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+    #[command(flatten)]
+    pub bus: BusSettings,
+    #[command(flatten)]
+    pub http: HttpSettings,
+    #[command(flatten)]
+    pub twilio: TwilioSettings,
+}
+
+/// The clock of the events; tests turn it.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// What the handlers work with.
+pub struct Parts {
+    pub publisher: Arc<dyn Publisher>,
+    pub account: TwilioAccount,
+    pub clock: Clock,
+    /// How long a call's body may take to come.
+    pub body_timeout: Duration,
+    pub meter: Meter,
+}
+
+/// A cheap handle to the parts, as the router's state.
+#[derive(Clone)]
+pub struct Ingress(Arc<Shared>);
+
+#[doc(hidden)]
+pub struct Shared {
+    publisher: Arc<dyn Publisher>,
+    clock: Clock,
+    body_timeout: Duration,
+    verifier: Verifier,
+    ours: Ours,
+    meters: Meters,
+    slots: Arc<Semaphore>,
+}
+
+impl From<Parts> for Ingress {
+    fn from(parts: Parts) -> Self {
+        let account = parts.account;
+        let tokens = std::iter::once(&account.auth_token).chain(&account.auth_token_secondary);
+        let urls = account.public_base_urls.iter().map(String::as_str);
+        Self(Arc::new(Shared {
+            verifier: Verifier::new(tokens.map(|token| token.expose_secret()), urls),
+            publisher: parts.publisher,
+            clock: parts.clock,
+            body_timeout: parts.body_timeout,
+            meters: Meters::new(&parts.meter),
+            slots: Arc::new(Semaphore::new(MOST_CALLS)),
+            ours: Ours {
+                account_sid: account.account_sid,
+                address: account.whatsapp_from,
+                api_base_url: account.api_base_url,
+            },
+        }))
+    }
+}
+
+impl Deref for Ingress {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Ingress {
+    /// A place among the calls worked on; held until the answer.
+    fn slot(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Refusal::Busy)
+    }
+}
+
+/// The routes below `/webhooks/whatsapp`.
+pub fn router(ingress: Ingress) -> Router {
+    let routes = docs::routes().layer(DefaultBodyLimit::max(MOST_BODY_BYTES));
+    routes.with_state(ingress).split_for_parts().0
+}
+
+/// Runs the service until shutdown.
+pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
+    let account = config.twilio.required()?;
+    // Only the log may need it, where PostgreSQL is the log.
+    let pool = config.database.pool(NAME)?;
+    let bus = config.bus.connect(&pool).await?;
+    let ingress = Ingress::from(Parts {
+        publisher: bus.publisher(),
+        account,
+        clock: Arc::new(chassis::clock::now),
+        body_timeout: BODY_TIMEOUT,
+        meter: opentelemetry::global::meter(NAME),
+    });
+    let mut tasks = JoinSet::new();
+    let router = chassis::http::public(router(ingress));
+    let serving = context.clone();
+    tasks.spawn(async move { serving.serve(&config.http, router).await });
+    context.supervise(tasks).await
+}
