@@ -30,6 +30,8 @@ pub mod turns;
 pub mod verify;
 pub mod web_requests;
 pub mod web_status;
+pub mod whatsapp;
+mod whatsapp_sql;
 
 use sqlx::migrate::Migrator;
 

@@ -3,13 +3,15 @@
 
 use sqlx::{AssertSqlSafe, PgPool};
 
-use crate::{deliveries, delivery_ends, identity, knowledge, outbox, threads, turns};
+use crate::{deliveries, delivery_ends, identity, knowledge, outbox, threads, turns, whatsapp_sql};
 
 /// Name, types of parameters that the statement does not tell, their number, text.
-const HOT: [(&str, &str, usize, &str); 10] = [
+const HOT: [(&str, &str, usize, &str); 12] = [
     ("identity::store_submissions", "", 25, identity::STORE_SUBMISSIONS),
     ("threads::find", "", 2, threads::FIND),
     ("threads::append", "", 17, threads::APPEND_MESSAGES),
+    ("whatsapp::find", "", 5, whatsapp_sql::FIND),
+    ("whatsapp::store", "", 33, whatsapp_sql::STORE),
     ("deliveries::begin", "(text, bigint, float8)", 3, deliveries::BEGIN),
     ("deliveries::finish", "", 18, delivery_ends::FINISH),
     ("outbox::pending", "(text, uuid[])", 2, outbox::PENDING),

@@ -79,7 +79,7 @@ pub struct Append {
     pub messages: Vec<NewMessage>,
 }
 
-/// What [`append`] did.
+/// What writing messages did.
 #[derive(Debug, Default)]
 pub struct Appended {
     /// The conversations that took their messages; the others moved on meanwhile.
@@ -128,19 +128,25 @@ pub async fn append(
         .bind(entries.payloads)
         .fetch_all(executor)
         .await?;
-    let mut appended = Appended::default();
-    for row in rows {
-        match row.into_entry() {
-            Ok(entry) => appended.older.push(entry.try_into()?),
-            Err(conversation) => appended.conversations.push(conversation),
+    Appended::of(rows)
+}
+
+impl Appended {
+    pub(crate) fn of(rows: Vec<AppendedRow>) -> Result<Self, Error> {
+        let mut appended = Self::default();
+        for row in rows {
+            match row.into_entry() {
+                Ok(entry) => appended.older.push(entry.try_into()?),
+                Err(conversation) => appended.conversations.push(conversation),
+            }
         }
+        Ok(appended)
     }
-    Ok(appended)
 }
 
 /// Either a conversation that took its messages, or one of its older entries.
 #[derive(Debug, FromRow)]
-struct AppendedRow {
+pub(crate) struct AppendedRow {
     conversation_id: Uuid,
     event_id: Option<Uuid>,
     topic: Option<String>,

@@ -99,8 +99,9 @@ impl Intake {
 impl FollowUp {
     /// The message as number `seq` of its conversation.
     pub(crate) fn message(&self, conversation_id: ConversationId, seq: u64) -> NewMessage {
-        let records =
-            self.span.in_scope(|| records(self.message_id, conversation_id, seq, self.sent_at));
+        let records = self.span.in_scope(|| {
+            records(Channel::WebForm, self.message_id, conversation_id, seq, self.sent_at)
+        });
         NewMessage {
             id: self.message_id,
             provider_id: self.provider_id.clone(),
@@ -135,7 +136,7 @@ fn new_submission(
             id: message_id,
             provider_id: meta.event_id.to_string(),
             // A new conversation's first message is number 1.
-            records: records(message_id, conversation_id, 1, meta.event_time),
+            records: records(Channel::WebForm, message_id, conversation_id, 1, meta.event_time),
             body,
             sent_at: meta.event_time,
         },
@@ -154,7 +155,8 @@ fn required(text: String, field: &'static str, bytes: usize) -> Result<String, U
 
 /// The wake-up for the agent and the fact for the metrics. Their time is the
 /// customer's, so that a replay makes the same bytes.
-fn records(
+pub(crate) fn records(
+    channel: Channel,
     message_id: MessageId,
     conversation_id: ConversationId,
     seq: u64,
@@ -163,16 +165,25 @@ fn records(
     let stored = TicketEvent {
         meta: EventMeta::derived(message_id, "message-stored", sent_at),
         conversation_id,
-        channel: Channel::WebForm,
+        channel,
         body: TicketBody::MessageStored { message_id, seq },
     };
-    let received = MetricFact {
+    vec![Record::of(&stored), received_record(channel, message_id, conversation_id, sent_at)]
+}
+
+/// The fact alone, for a message that nobody is to answer.
+pub(crate) fn received_record(
+    channel: Channel,
+    message_id: MessageId,
+    conversation_id: ConversationId,
+    sent_at: DateTime<Utc>,
+) -> Record {
+    Record::of(&MetricFact {
         meta: EventMeta::derived(message_id, "message-received", sent_at),
-        channel: Channel::WebForm,
+        channel,
         conversation_id: Some(conversation_id),
         fact: Fact::MessageReceived,
-    };
-    vec![Record::of(&stored), Record::of(&received)]
+    })
 }
 
 /// Counts an equal submission that has no effect of its own.

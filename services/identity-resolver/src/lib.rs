@@ -2,21 +2,28 @@
 //! conversation it belongs to, and the wake-up for the agent.
 
 mod intake;
+mod opt_out;
+mod phone;
 mod resolver;
 mod text;
+mod whatsapp_intake;
+mod whatsapp_resolver;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bus::ConsumerSettings;
-use chassis::Context;
 use chassis::settings::{BusSettings, DatabaseSettings};
+use chassis::{Context, clock};
 use contract::Topic;
 use store::jobs::{self, Schedule};
 use store::outbox::OutboxPublisher;
 use store::relay::Relay;
+use store::ticket_refs::TicketRefs;
 use tokio::task::JoinSet;
 
 pub use resolver::Resolver;
+pub use whatsapp_resolver::WhatsappResolver;
 
 /// The service's name, its consumer group and its name in the outbox.
 pub const SERVICE: &str = "identity-resolver";
@@ -26,6 +33,9 @@ const FORGET_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// How soon one batch of messages follows another.
 const GATHER: Duration = Duration::from_millis(5);
+
+/// Ticket numbers held ready for new conversations; a message is rarely the first.
+const REFS_AT_REST: u32 = 16;
 
 /// What the service is told from outside.
 #[derive(Debug, Clone, clap::Args)]
@@ -43,19 +53,27 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let (outbox, deleter) = OutboxPublisher::new(pool.clone(), bus.publisher());
     let relay =
         Relay::new(SERVICE, "outbox-relay/identity-resolver", pool.clone(), bus.publisher());
-    let resolver = Resolver::new(pool.clone(), outbox);
-    let settings = ConsumerSettings {
+    let refs = Arc::new(TicketRefs::starting_with(REFS_AT_REST));
+    let resolver = Resolver::new(pool.clone(), outbox.clone());
+    let whatsapp = WhatsappResolver::new(pool.clone(), outbox, Arc::clone(&refs));
+    let settings = |topic| ConsumerSettings {
         parking: true,
         gather: GATHER,
-        ..ConsumerSettings::new(SERVICE, Topic::WebformInbound)
+        ..ConsumerSettings::new(SERVICE, topic)
     };
 
     let mut tasks = JoinSet::new();
     let shutdown = context.shutdown.clone();
     tasks.spawn(deleter.run(shutdown.clone()));
     tasks.spawn(relay.run(shutdown.clone()));
-    tasks.spawn(prune(pool, shutdown.clone()));
-    tasks.spawn(async move { Ok(bus.consume_batches(settings, resolver, shutdown).await?) });
+    tasks.spawn(prune(pool.clone(), shutdown.clone()));
+    let (web_form, ends) = (bus.clone(), shutdown.clone());
+    let from_web_form = settings(Topic::WebformInbound);
+    tasks.spawn(async move { Ok(web_form.consume_batches(from_web_form, resolver, ends).await?) });
+    let ends = shutdown.clone();
+    let from_whatsapp = settings(Topic::WhatsappInbound);
+    tasks.spawn(async move { Ok(bus.consume_batches(from_whatsapp, whatsapp, ends).await?) });
+    tasks.spawn(async move { refs.run(&pool, clock::now, &shutdown).await });
     context.set_ready(true);
     context.supervise(tasks).await
 }

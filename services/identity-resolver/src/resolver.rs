@@ -1,4 +1,4 @@
-//! The handler: stores a batch and publishes what follows from it.
+//! The handler for the web form: stores a batch and publishes what follows from it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,7 +15,7 @@ use crate::intake::{FollowUp, Intake};
 
 /// Looks at a conversation again that moved on between reading and writing: each
 /// time somebody else's message went in.
-const LOOKS: u32 = 5;
+pub(crate) const LOOKS: u32 = 5;
 
 /// Resolves what comes from the web form.
 pub struct Resolver {
@@ -25,7 +25,7 @@ pub struct Resolver {
 
 /// Why a follow-up could not be stored yet.
 #[derive(Debug, thiserror::Error)]
-enum NotYet {
+pub(crate) enum NotYet {
     /// Its submission comes before it under the same key, so it is on its way back
     /// to us, or waits as a dead letter.
     #[error("ticket {0} is not stored")]
@@ -92,19 +92,7 @@ impl Resolver {
                 Some(Placement::Duplicate) | None => repeated.push(submission.conversation_id),
             }
         }
-        self.publish_again(&repeated, committed).await
-    }
-
-    /// What a crash between commit and publish left of events that came again.
-    async fn publish_again(
-        &self,
-        conversations: &[ConversationId],
-        committed: &mut Vec<Record>,
-    ) -> Result<(), Error> {
-        if !conversations.is_empty() {
-            committed.extend(outbox::pending(&self.pool, SERVICE, conversations).await?);
-        }
-        Ok(())
+        publish_again(&self.pool, &repeated, committed).await
     }
 
     async fn store_follow_ups(
@@ -132,7 +120,7 @@ impl Resolver {
             }
             waiting = self.append(groups, committed).await?;
             if waiting.is_empty() {
-                return Ok(self.publish_again(&repeated, committed).await?);
+                return Ok(publish_again(&self.pool, &repeated, committed).await?);
             }
         }
         Err(NotYet::Moving.into())
@@ -164,6 +152,18 @@ impl Resolver {
         }
         Ok(moved_on)
     }
+}
+
+/// What a crash between commit and publish left of events that came again.
+pub(crate) async fn publish_again(
+    pool: &PgPool,
+    conversations: &[ConversationId],
+    committed: &mut Vec<Record>,
+) -> Result<(), Error> {
+    if !conversations.is_empty() {
+        committed.extend(outbox::pending(pool, SERVICE, conversations).await?);
+    }
+    Ok(())
 }
 
 /// Follow-ups by conversation, each in the order in which they came.

@@ -1,6 +1,7 @@
 //! Bounds and normal forms of what customers type.
 
 use sha2::{Digest as _, Sha256};
+use unicode_segmentation::UnicodeSegmentation as _;
 
 /// Bytes kept of a message: many times what the form takes, and far below the
 /// bound of every event that may carry it further.
@@ -30,6 +31,31 @@ pub(crate) fn normal_email(typed: &str) -> String {
     typed.trim().to_lowercase()
 }
 
+/// Signs that a shown name has at most.
+const NAME_SIGNS: usize = 80;
+
+/// A name that a provider passes on from its owner: one line, nothing that turns the
+/// direction of what stands around it, of bounded length.
+pub(crate) fn clean_name(shown: &str) -> String {
+    let turns = |symbol: char| {
+        matches!(symbol, '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{202A}'..='\u{202E}'
+            | '\u{2066}'..='\u{2069}' | '\u{FEFF}' | '\u{2028}' | '\u{2029}')
+    };
+    let plain: String = shown
+        .chars()
+        .take(16 * NAME_SIGNS)
+        .map(|symbol| if symbol.is_control() || turns(symbol) { ' ' } else { symbol })
+        .collect();
+    let line = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut bytes = 0;
+    let fits = |grapheme: &&str| {
+        bytes += grapheme.len();
+        bytes <= LINE_BYTES
+    };
+    let kept: String = line.graphemes(true).take(NAME_SIGNS).take_while(fits).collect();
+    kept.trim_end().to_owned()
+}
+
 /// Equal for equal submissions of one address. Lengths keep the fields apart.
 pub(crate) fn content_hash(email: &str, subject: &str, message: &str) -> [u8; 32] {
     let mut hash = Sha256::new();
@@ -51,6 +77,16 @@ mod tests {
         assert!(text.len() <= BODY_BYTES && text.len() > BODY_BYTES - 2);
         assert!(text.ends_with(CUT_MARK));
         assert_eq!(cut("short".into(), BODY_BYTES), "short");
+    }
+
+    #[test]
+    fn a_shown_name_is_one_short_line_that_turns_nothing() {
+        assert_eq!(clean_name(" José \n\"Pepe\"\tÑandú "), "José \"Pepe\" Ñandú");
+        assert_eq!(clean_name("a\u{202E}gpj.exe\u{2066}b"), "a gpj.exe b");
+        assert_eq!(clean_name(&"👨‍👩‍👧‍👦".repeat(2_000)), "👨‍👩‍👧‍👦".repeat(40));
+        assert_eq!(clean_name(&"x".repeat(10_000)).len(), 80);
+        assert!(clean_name(&format!("x{}", "\u{301}".repeat(10_000))).len() <= LINE_BYTES);
+        assert_eq!(clean_name("\u{200F}\n"), "");
     }
 
     #[test]

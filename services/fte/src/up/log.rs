@@ -139,8 +139,9 @@ async fn create_topics(log: &Log, pool: &PgPool) -> anyhow::Result<()> {
 }
 
 /// Who must have handled what before a log may be left.
-const READERS: [(&str, Topic); 4] = [
+const READERS: [(&str, Topic); 5] = [
     (identity_resolver::SERVICE, Topic::WebformInbound),
+    (identity_resolver::SERVICE, Topic::WhatsappInbound),
     (agent::SERVICE, Topic::TicketsIncoming),
     (dispatcher::SERVICE, Topic::TicketsOutgoing),
     (metrics::NAME, Topic::Metrics),

@@ -10,7 +10,10 @@
 mod aliases;
 mod faults;
 mod follow_ups;
+mod opt_outs;
 mod submissions;
+mod whatsapp;
+mod whatsapp_world;
 
 use bus::{BatchHandler as _, Failure, Headers, Received};
 use contract::{ConversationId, TicketRef, Topic, WebformInbound};

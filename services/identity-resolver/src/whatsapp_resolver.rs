@@ -1,0 +1,154 @@
+//! The handler for WhatsApp: stores a batch and publishes what follows from it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bus::{BatchHandler, Failure, Received, Record};
+use chassis::clock;
+use contract::{Classified, ConversationId, FailureClass, WhatsappInbound};
+use sqlx::PgPool;
+use store::outbox::OutboxPublisher;
+use store::retry_serialization;
+use store::ticket_refs::TicketRefs;
+use store::whatsapp::{self, Ask, Known, Thread};
+
+use crate::SERVICE;
+use crate::resolver::{LOOKS, NotYet, publish_again};
+use crate::whatsapp_intake::{Inbound, messages, opens_conversation, thread};
+
+/// Resolves what comes from WhatsApp.
+pub struct WhatsappResolver {
+    pool: PgPool,
+    outbox: OutboxPublisher,
+    refs: Arc<TicketRefs>,
+}
+
+/// New conversations need a ticket ref each, and the database gives none.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no ticket number for a new conversation")]
+struct NoRef;
+
+impl Classified for NoRef {
+    fn class(&self) -> FailureClass {
+        FailureClass::Unavailable
+    }
+}
+
+impl BatchHandler for WhatsappResolver {
+    type Event = WhatsappInbound;
+
+    async fn handle_batch(&self, batch: Vec<(WhatsappInbound, Received)>) -> Result<(), Failure> {
+        let messages = messages(batch);
+        let mut committed = Vec::new();
+        let stored = self.store(&messages, &mut committed).await;
+        // Also after a failure: what is committed need not wait for its redelivery.
+        self.outbox.publish(committed).await?;
+        stored
+    }
+}
+
+/// One sender's messages that are not stored yet, with what is known of the sender.
+struct Group<'a> {
+    known: Known,
+    messages: Vec<&'a Inbound>,
+}
+
+impl WhatsappResolver {
+    pub fn new(pool: PgPool, outbox: OutboxPublisher, refs: Arc<TicketRefs>) -> Self {
+        Self { pool, outbox, refs }
+    }
+
+    async fn store(
+        &self,
+        messages: &[Inbound],
+        committed: &mut Vec<Record>,
+    ) -> Result<(), Failure> {
+        let mut waiting: Vec<&Inbound> = messages.iter().collect();
+        let mut repeated = Vec::new();
+        for _ in 0..LOOKS {
+            if waiting.is_empty() {
+                return Ok(publish_again(&self.pool, &repeated, committed).await?);
+            }
+            let groups = self.look_up(&waiting, &mut repeated).await?;
+            waiting = self.write(groups, committed).await?;
+        }
+        match waiting.is_empty() {
+            true => Ok(publish_again(&self.pool, &repeated, committed).await?),
+            false => Err(NotYet::Moving.into()),
+        }
+    }
+
+    /// The messages by sender, without those that are stored already.
+    async fn look_up<'a>(
+        &self,
+        waiting: &[&'a Inbound],
+        repeated: &mut Vec<ConversationId>,
+    ) -> Result<Vec<Group<'a>>, Failure> {
+        let mut senders: BTreeMap<&str, Vec<&'a Inbound>> = BTreeMap::new();
+        for inbound in waiting {
+            senders.entry(&inbound.message.sender_id).or_default().push(inbound);
+        }
+        let asks: Vec<Ask<'_>> = senders.values().flat_map(|messages| asks(messages)).collect();
+        let mut known = whatsapp::find(&self.pool, &asks).await?.into_iter();
+        let mut groups = Vec::new();
+        for messages in senders.into_values() {
+            let mut group: Option<Group<'a>> = None;
+            for (inbound, known) in messages.into_iter().zip(known.by_ref()) {
+                let stored_in = known.stored_in;
+                let group = group.get_or_insert(Group { known, messages: Vec::new() });
+                match stored_in {
+                    Some(conversation) => repeated.push(conversation),
+                    None => group.messages.push(inbound),
+                }
+            }
+            groups.extend(group.filter(|group| !group.messages.is_empty()));
+        }
+        Ok(groups)
+    }
+
+    /// Writes the messages and returns those whose conversation moved on meanwhile.
+    async fn write<'a>(
+        &self,
+        groups: Vec<Group<'a>>,
+        committed: &mut Vec<Record>,
+    ) -> Result<Vec<&'a Inbound>, Failure> {
+        let mut threads: Vec<Thread> = Vec::with_capacity(groups.len());
+        for group in &groups {
+            if let (Some(first), Some(newest)) = (group.messages.first(), group.messages.last()) {
+                let new_ref = match opens_conversation(&group.known, first) {
+                    true => Some(self.refs.next(clock::now()).await.ok_or(NoRef)?),
+                    false => None,
+                };
+                threads.push(thread(&group.known, first, newest, &group.messages, new_ref));
+            }
+        }
+        if threads.is_empty() {
+            return Ok(Vec::new());
+        }
+        let taken = retry_serialization(|| whatsapp::store(&self.pool, SERVICE, &threads)).await?;
+        committed.extend(taken.older);
+        let mut moved_on = Vec::new();
+        for (thread, group) in threads.into_iter().zip(groups) {
+            if taken.conversations.contains(&thread.conversation_id) {
+                let messages = thread.messages.into_iter();
+                committed.extend(messages.flat_map(|stored| stored.message.records));
+            } else {
+                moved_on.extend(group.messages);
+            }
+        }
+        Ok(moved_on)
+    }
+}
+
+/// One sender's questions. The newest message says where the sender is now.
+fn asks<'a>(messages: &[&'a Inbound]) -> Vec<Ask<'a>> {
+    let Some(newest) = messages.last() else { return Vec::new() };
+    let ask = |(at, inbound): (usize, &&'a Inbound)| Ask {
+        sender_id: &inbound.message.sender_id,
+        address: &newest.message.from,
+        phone: newest.phone.as_deref(),
+        message_sid: &inbound.message.message_sid,
+        is_first: at == 0,
+    };
+    messages.iter().enumerate().map(ask).collect()
+}
