@@ -51,8 +51,9 @@ pub async fn waiting(
              from conversations c
              left join tickets t on t.conversation_id = c.id and not t.is_alias
              left join lateral (
-                 select d.hand_off ->> 'reason' as reason from deliveries d
-                 where d.conversation_id = c.id and d.outlet = 'hand_off'
+                 select coalesce(d.hand_off ->> 'reason', d.last_error) as reason
+                 from deliveries d
+                 where d.conversation_id = c.id and (d.outlet = 'hand_off' or d.state = 'failed')
                  order by d.position desc limit 1) as h on true
              where c.owner = 'person' and c.status = 'open') as w
          where $1::timestamptz is null or (w.waits_since, w.id) > ($1, $2)

@@ -22,6 +22,8 @@ pub enum Ending {
     Failed { reason: String },
     /// The connection was never made or the provider asks to wait.
     Again { after: Duration, reason: String },
+    /// It may have been sent: nothing goes again before somebody has looked.
+    Unknown { look_after: Duration, reason: String },
 }
 
 /// A try's end, with what to publish if it counts.
@@ -32,6 +34,8 @@ pub struct Finished {
     pub attempt: i32,
     pub at: DateTime<Utc>,
     pub ending: Ending,
+    /// Who goes on with the conversation after a failure, if the agent has it.
+    pub hands_over_to: Option<&'static str>,
     /// Whether this may be the conversation's first reply.
     pub is_reply: bool,
     /// Published when it is the first reply.
@@ -41,7 +45,9 @@ pub struct Finished {
 }
 
 /// Records the ends of tries, in one statement. A try that lost its lease has a
-/// later attempt number in its row and changes nothing. Returns the ids of the
+/// later attempt number in its row and changes nothing. A try whose end is not known,
+/// and one that is to come again, may end once more: a provider can tell later that
+/// it had it. Returns the ids of the
 /// events that were written to the outbox.
 pub async fn finish(
     executor: impl PgExecutor<'_>,
@@ -69,6 +75,7 @@ pub async fn finish(
         .bind(column(finished, |f| f.ending.delay().as_secs_f64()))
         .bind(column(finished, |f| f.ending.provider_id()))
         .bind(column(finished, |f| f.is_reply))
+        .bind(column(finished, |f| f.hands_over_to))
         .bind(service)
         .bind(entry_deliveries)
         .bind(entry_is_first)
@@ -89,19 +96,23 @@ impl Ending {
             Ending::Accepted { .. } => "accepted",
             Ending::Failed { .. } => "failed",
             Ending::Again { .. } => "pending",
+            Ending::Unknown { .. } => "outcome_unknown",
         }
     }
 
     fn detail(&self) -> &str {
         match self {
             Ending::Accepted { .. } => "",
-            Ending::Failed { reason } | Ending::Again { reason, .. } => reason,
+            Ending::Failed { reason }
+            | Ending::Again { reason, .. }
+            | Ending::Unknown { reason, .. } => reason,
         }
     }
 
     fn delay(&self) -> Duration {
         match self {
             Ending::Again { after, .. } => *after,
+            Ending::Unknown { look_after, .. } => *look_after,
             Ending::Accepted { .. } | Ending::Failed { .. } => Duration::ZERO,
         }
     }
@@ -109,7 +120,7 @@ impl Ending {
     fn provider_id(&self) -> Option<&str> {
         match self {
             Ending::Accepted { provider_id } => provider_id.as_deref(),
-            Ending::Failed { .. } | Ending::Again { .. } => None,
+            Ending::Failed { .. } | Ending::Again { .. } | Ending::Unknown { .. } => None,
         }
     }
 }
@@ -122,13 +133,14 @@ impl Ending {
 pub(crate) const FINISH: &str = "
 with input as materialized (
     select * from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::text[],
-            $6::text[], $7::float8[], $8::text[], $9::boolean[]) as row
-        (id, conversation_id, attempt, at, state, detail, delay, provider_id, is_reply)
+            $6::text[], $7::float8[], $8::text[], $9::boolean[], $10::text[]) as row
+        (id, conversation_id, attempt, at, state, detail, delay, provider_id, is_reply, person)
     where attempt > 0 and delay >= 0
 ),
 locked as materialized (
     select id, first_reply_at from conversations
-    where id in (select conversation_id from input where is_reply and state = 'accepted')
+    where id in (select conversation_id from input
+        where is_reply and state = 'accepted' or person is not null)
     order by id
     for no key update
 ),
@@ -137,16 +149,26 @@ finished as (
         state = input.state, lease_until = null, last_error = nullif(input.detail, ''),
         next_attempt_at = now() + make_interval(secs => input.delay),
         accepted_at = case when input.state = 'accepted' then input.at end,
+        doubtful_since = case when input.state = 'outcome_unknown' then now() end,
         provider_id = coalesce(input.provider_id, delivery.provider_id)
     from input
-    where delivery.id = input.id and coalesce(delivery.state, '') = 'sending'
+    where delivery.id = input.id
+        and coalesce(delivery.state, '') in ('pending', 'sending', 'outcome_unknown')
         and delivery.attempt = input.attempt and (select count(*) from locked) >= 0
     returning delivery.id, delivery.conversation_id, delivery.state, delivery.attempt,
-        input.detail, input.at, input.is_reply
+        input.detail, input.at, input.is_reply, input.person
 ),
 logged as (
     insert into delivery_events (delivery_id, state, attempt, detail)
     select id, state, attempt, detail from finished
+    on conflict do nothing
+),
+handed_over as (
+    update conversations conversation set owner = 'person', person = finished.person,
+        status = 'open', escalated_at = coalesce(escalated_at, app_now()), updated_at = app_now()
+    from finished
+    where conversation.id = finished.conversation_id and finished.person is not null
+        and conversation.owner = 'agent' and conversation.status <> 'closed'
 ),
 first_reply as (
     update conversations conversation set first_reply_at = first.at
@@ -158,9 +180,9 @@ first_reply as (
     returning first.id
 )
 insert into outbox (service, conversation_id, event_id, topic, key, headers, payload)
-select $10, entry.conversation_id, event_id, topic, key, headers, payload
-from unnest($11::uuid[], $12::boolean[], $13::uuid[], $14::uuid[], $15::text[], $16::text[],
-        $17::jsonb[], $18::bytea[]) with ordinality as entry
+select $11, entry.conversation_id, event_id, topic, key, headers, payload
+from unnest($12::uuid[], $13::boolean[], $14::uuid[], $15::uuid[], $16::text[], $17::text[],
+        $18::jsonb[], $19::bytea[]) with ordinality as entry
     (delivery_id, is_first, conversation_id, event_id, topic, key, headers, payload, place)
 where (is_first and delivery_id in (select id from first_reply))
     or (not is_first and delivery_id in (select id from finished))

@@ -3,17 +3,21 @@
 
 use sqlx::{AssertSqlSafe, PgPool};
 
-use crate::{deliveries, delivery_ends, identity, knowledge, outbox, threads, turns, whatsapp_sql};
+use crate::{
+    deliveries, delivery_ends, delivery_sends, identity, knowledge, outbox, threads, turns,
+    whatsapp_sql,
+};
 
 /// Name, types of parameters that the statement does not tell, their number, text.
-const HOT: [(&str, &str, usize, &str); 12] = [
+const HOT: [(&str, &str, usize, &str); 13] = [
     ("identity::store_submissions", "", 25, identity::STORE_SUBMISSIONS),
     ("threads::find", "", 2, threads::FIND),
     ("threads::append", "", 17, threads::APPEND_MESSAGES),
     ("whatsapp::find", "", 5, whatsapp_sql::FIND),
     ("whatsapp::store", "", 33, whatsapp_sql::STORE),
     ("deliveries::begin", "(text, bigint, float8)", 3, deliveries::BEGIN),
-    ("deliveries::finish", "", 18, delivery_ends::FINISH),
+    ("deliveries::finish", "", 19, delivery_ends::FINISH),
+    ("delivery_sends::begin", "(text, bigint, float8, float8)", 4, delivery_sends::BEGIN),
     ("outbox::pending", "(text, uuid[])", 2, outbox::PENDING),
     ("turns::read", "(uuid[], text, bigint)", 3, turns::READ),
     ("turns::commit", "", 25, turns::COMMIT),

@@ -1,6 +1,8 @@
 //! The consumer: writes deliveries down and wakes the workers. It sends nothing, so
 //! trouble at a provider never touches an offset.
 
+use std::collections::BTreeSet;
+
 use bus::{BatchHandler, Failure, Received};
 use contract::{
     Author, Classified, DeliveryId, FailureClass, HandOff, Outgoing, OutgoingBody, Reply,
@@ -48,10 +50,9 @@ impl BatchHandler for Intake {
             new.extend(deliveries_of(event, traceparent)?);
         }
         retry_serialization(|| deliveries::insert(&self.pool, &new)).await?;
-        for outlet in Outlet::ALL {
-            if new.iter().any(|delivery| delivery.outlet == outlet.as_str()) {
-                self.wakers.wake(outlet);
-            }
+        let outlets: BTreeSet<_> = new.iter().map(|delivery| delivery.outlet).collect();
+        for outlet in outlets {
+            self.wakers.wake(outlet);
         }
         Ok(())
     }

@@ -1,13 +1,15 @@
-//! Where deliveries go, and what sending means there.
+//! Where deliveries go, and what sending means where it is done at once. The outlets of
+//! providers, where it takes time and may end in doubt, have workers of their own.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use contract::Channel;
 use store::deliveries::Begun;
 use tokio::sync::Notify;
 
-/// A way out.
+use crate::whatsapp;
+
+/// A way out at which a delivery is sent by being accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outlet {
     /// The ticket's status page.
@@ -16,19 +18,17 @@ pub enum Outlet {
     HandOff,
 }
 
-/// Why a delivery was not handed over.
-#[derive(Debug, thiserror::Error)]
+/// Why a delivery will never be handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The connection was never made, or the provider asks to wait.
-    #[error("not now: {reason}")]
-    Again { after: Duration, reason: String },
-    /// The provider will never take it.
-    #[error("refused: {0}")]
-    Refused(String),
+    #[error("the text is empty")]
+    NoText,
+    #[error("the hand-off has no content")]
+    NoHandOff,
 }
 
 impl Outlet {
-    /// Every outlet that has a worker.
+    /// All of them.
     pub const ALL: [Outlet; 2] = [Outlet::WebForm, Outlet::HandOff];
 
     pub fn as_str(self) -> &'static str {
@@ -44,19 +44,15 @@ impl Outlet {
         channel.as_str()
     }
 
-    /// Hands one delivery over. Returns the provider's id where there is one.
+    /// Hands one delivery over.
     ///
     /// The page and the list read the row itself, so here its acceptance is the
     /// sending, and doing it twice does no harm.
-    pub async fn send(self, delivery: &Begun) -> Result<Option<String>, SendError> {
+    pub async fn send(self, delivery: &Begun) -> Result<(), SendError> {
         match self {
-            Outlet::WebForm if delivery.body.trim().is_empty() => {
-                Err(SendError::Refused("the text is empty".to_owned()))
-            }
-            Outlet::HandOff if delivery.hand_off.is_none() => {
-                Err(SendError::Refused("the hand-off has no content".to_owned()))
-            }
-            Outlet::WebForm | Outlet::HandOff => Ok(None),
+            Outlet::WebForm if delivery.body.trim().is_empty() => Err(SendError::NoText),
+            Outlet::HandOff if delivery.hand_off.is_none() => Err(SendError::NoHandOff),
+            Outlet::WebForm | Outlet::HandOff => Ok(()),
         }
     }
 }
@@ -66,21 +62,30 @@ impl Outlet {
 pub struct Wakers {
     web_form: Arc<Notify>,
     hand_off: Arc<Notify>,
+    whatsapp: Arc<Notify>,
 }
 
 impl Wakers {
-    pub(crate) fn wake(&self, outlet: Outlet) {
-        self.of(outlet).notify_one();
+    /// Wakes the worker of this outlet; nobody where it has none.
+    pub(crate) fn wake(&self, outlet: &str) {
+        if let Some(notify) = self.of(outlet) {
+            notify.notify_one();
+        }
     }
 
-    pub(crate) async fn woken(&self, outlet: Outlet) {
-        self.of(outlet).notified().await;
+    pub(crate) async fn woken(&self, outlet: &str) {
+        match self.of(outlet) {
+            Some(notify) => notify.notified().await,
+            None => std::future::pending().await,
+        }
     }
 
-    fn of(&self, outlet: Outlet) -> &Notify {
+    fn of(&self, outlet: &str) -> Option<&Notify> {
         match outlet {
-            Outlet::WebForm => &self.web_form,
-            Outlet::HandOff => &self.hand_off,
+            "web_form" => Some(&self.web_form),
+            "hand_off" => Some(&self.hand_off),
+            whatsapp::OUTLET => Some(&self.whatsapp),
+            _ => None,
         }
     }
 }

@@ -2,20 +2,18 @@
 
 use std::time::Duration;
 
-use bus::{Headers, Record};
-use chrono::{DateTime, Utc};
-use contract::{Author, Classified as _, EventMeta, Fact, FailureClass, MetricFact};
+use bus::Record;
+use contract::{Classified as _, FailureClass};
 use sqlx::PgPool;
-use store::deliveries::{self, Begun, Ending, Finished};
+use store::deliveries;
 use store::outbox::OutboxPublisher;
 use store::{Error, retry_serialization};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::SERVICE;
-use crate::outlet::{Outlet, SendError, Wakers};
+use crate::in_hand::{End, InHand, chain};
+use crate::outlet::{Outlet, Wakers};
 
 /// Deliveries in one round: enough to share round trips, few enough that a round
 /// is over within milliseconds.
@@ -56,12 +54,6 @@ pub enum Step {
     More,
 }
 
-/// A delivery in this worker's hands, with the span that continues its trace.
-struct InHand {
-    delivery: Begun,
-    span: Span,
-}
-
 impl Worker {
     pub fn new(outlet: Outlet, pool: PgPool, outbox: OutboxPublisher, wakers: Wakers) -> Self {
         Self { outlet, pool, outbox, wakers }
@@ -91,7 +83,7 @@ impl Worker {
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = self.wakers.woken(self.outlet), if wakes => {}
+                () = self.wakers.woken(self.outlet.as_str()), if wakes => {}
                 () = shutdown.cancelled() => {}
             }
             tokio::time::sleep_until(next_round).await;
@@ -123,9 +115,12 @@ impl Worker {
         let mut finished = Vec::with_capacity(look.begun.len());
         let mut spans = Vec::with_capacity(look.begun.len());
         for delivery in look.begun {
-            let in_hand = self.take_in_hand(delivery);
-            let result = self.outlet.send(&in_hand.delivery).await;
-            finished.push(in_hand.finished(result, begun_at.elapsed()));
+            let in_hand = InHand::new(delivery, self.outlet.as_str());
+            let end = match self.outlet.send(&in_hand.delivery).await {
+                Ok(()) => End::Accepted { provider_id: None },
+                Err(error) => End::Failed { reason: error.to_string(), hands_over_to: None },
+            };
+            finished.push(in_hand.finished(end, begun_at.elapsed()));
             spans.push(in_hand.span);
         }
         let written =
@@ -134,22 +129,6 @@ impl Worker {
         let records =
             finished.into_iter().flat_map(|end| end.first_reply.into_iter().chain(end.records));
         Ok((step, records.filter(|record| written.contains(&record.event_id)).collect()))
-    }
-
-    fn take_in_hand(&self, delivery: Begun) -> InHand {
-        let span = tracing::info_span!(
-            "deliver",
-            delivery.id = %delivery.id,
-            delivery.outlet = self.outlet.as_str(),
-            conversation.id = %delivery.conversation_id,
-        );
-        if let Some(traceparent) = delivery.traceparent.as_ref().filter(|_| !span.is_disabled()) {
-            let mut headers = Headers::default();
-            headers.insert("traceparent", traceparent.clone());
-            // Fails only where no telemetry is installed.
-            drop(span.set_parent(bus::trace::extract(&headers)));
-        }
-        InHand { delivery, span }
     }
 
     /// What is not published here stays in the outbox for the relay.
@@ -176,80 +155,7 @@ impl Worker {
     }
 }
 
-impl InHand {
-    /// The end of this try, in the database's time: when it began, and how long ago
-    /// that was.
-    fn finished(&self, result: Result<Option<String>, SendError>, elapsed: Duration) -> Finished {
-        let delivery = &self.delivery;
-        let at = delivery.begun_at + elapsed;
-        let is_reply = delivery.hand_off.is_none()
-            && (delivery.author == Author::Person || delivery.last_seq > 0);
-        let (ending, fact) = match result {
-            Ok(provider_id) => (Ending::Accepted { provider_id }, None),
-            Err(SendError::Again { after, reason }) => (Ending::Again { after, reason }, None),
-            Err(SendError::Refused(reason)) => {
-                let fact =
-                    self.fact("send-failed", at, Fact::SendFailed { reason: reason.clone() });
-                (Ending::Failed { reason }, Some(fact))
-            }
-        };
-        let first_reply = delivery
-            .unanswered_since
-            .filter(|_| is_reply && matches!(ending, Ending::Accepted { .. }))
-            .map(|since| self.first_reply(since, at));
-        Finished {
-            id: delivery.id,
-            conversation_id: delivery.conversation_id,
-            attempt: delivery.attempt,
-            at,
-            ending,
-            is_reply,
-            first_reply,
-            records: fact.into_iter().collect(),
-        }
-    }
-
-    /// One per conversation, whichever of its deliveries comes first.
-    fn first_reply(&self, since: DateTime<Utc>, at: DateTime<Utc>) -> Record {
-        let conversation_id = self.delivery.conversation_id;
-        // The two clocks may differ by more than a quick answer takes.
-        let latency = (at - since).to_std().unwrap_or_default();
-        let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-        self.record(MetricFact {
-            meta: EventMeta::derived(conversation_id, "first-reply", at),
-            channel: self.delivery.channel,
-            conversation_id: Some(conversation_id),
-            fact: Fact::FirstReplyDelivered { latency_us },
-        })
-    }
-
-    fn fact(&self, role: &str, at: DateTime<Utc>, fact: Fact) -> Record {
-        self.record(MetricFact {
-            meta: EventMeta::derived(self.delivery.id, role, at),
-            channel: self.delivery.channel,
-            conversation_id: Some(self.delivery.conversation_id),
-            fact,
-        })
-    }
-
-    fn record(&self, fact: MetricFact) -> Record {
-        self.span.in_scope(|| Record::of(&fact))
-    }
-}
-
 /// Twice as long with every round in vain after the first.
 fn doubled(pause: Duration, in_vain: u32) -> Duration {
     pause.saturating_mul(1 << in_vain.saturating_sub(1).min(10))
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -156,6 +156,7 @@ fn ended(begun: &Begun, ending: Ending) -> Finished {
         attempt: begun.attempt,
         at: begun.begun_at,
         ending,
+        hands_over_to: None,
         is_reply: true,
         first_reply: None,
         records: Vec::new(),

@@ -10,6 +10,7 @@
 mod faults;
 mod fence;
 mod sending;
+mod whatsapp;
 
 use bus::{BatchHandler as _, Failure, Headers, Received};
 use contract::{ConversationId, Event as _, Outgoing, TicketRef};

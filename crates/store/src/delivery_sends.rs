@@ -1,0 +1,126 @@
+//! Begins sends at an outlet where a second send would reach the customer twice.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use contract::DeliveryId;
+use sqlx::{FromRow, PgExecutor, Row as _};
+use uuid::Uuid;
+
+use crate::Error;
+use crate::deliveries::Begun;
+
+/// A delivery whose sending has begun, with where it goes.
+#[derive(Debug, Clone, FromRow)]
+pub struct BegunSend {
+    #[sqlx(flatten)]
+    pub delivery: Begun,
+    /// Exactly as the newest message had it.
+    pub address: Option<String>,
+    /// Ours that the customer wrote to.
+    pub our_address: Option<String>,
+    pub last_inbound_at: Option<DateTime<Utc>>,
+}
+
+/// What a look at an outlet found.
+#[derive(Debug, Default)]
+pub struct Look {
+    pub begun: Vec<BegunSend>,
+    /// Overtaken by a person, or to somebody who has told us to stop.
+    pub cancelled: Vec<DeliveryId>,
+    /// Begun by a worker that let its lease run out: it may have been sent.
+    pub doubtful: Vec<DeliveryId>,
+}
+
+/// Begins the first open delivery of each conversation with something due at this
+/// outlet, at most `limit` of them. One whose lease ran out is never begun again: its
+/// outcome is unknown. What is in doubt holds back the agent for `hold`, a person never.
+///
+/// The lock on the conversation is the fence, as in [`crate::deliveries::begin`].
+pub async fn begin(
+    executor: impl PgExecutor<'_>,
+    outlet: &str,
+    limit: usize,
+    lease: Duration,
+    hold: Duration,
+) -> Result<Look, Error> {
+    let rows = sqlx::query(BEGIN)
+        .bind(outlet)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(lease.as_secs_f64())
+        .bind(hold.as_secs_f64())
+        .fetch_all(executor)
+        .await?;
+    let mut look = Look::default();
+    for row in rows {
+        let id = row.try_get::<Uuid, _>("id")?.into();
+        match row.try_get("state")? {
+            "sending" => look.begun.push(BegunSend::from_row(&row)?),
+            "outcome_unknown" => look.doubtful.push(id),
+            _ => look.cancelled.push(id),
+        }
+    }
+    Ok(look)
+}
+
+pub(crate) const BEGIN: &str = "
+with due as materialized (
+    (select id, conversation_id from deliveries first
+     where outlet = $1 and state = 'pending' and next_attempt_at <= now()
+         and not exists (select from deliveries earlier
+             where earlier.conversation_id = first.conversation_id and earlier.outlet = $1
+                 and earlier.position < first.position
+                 and (earlier.state in ('pending', 'sending')
+                     or earlier.state = 'outcome_unknown' and first.author <> 'person'
+                         and earlier.doubtful_since > now() - make_interval(secs => $4)))
+     order by next_attempt_at limit $2)
+    union all
+    (select id, conversation_id from deliveries
+     where outlet = $1 and state = 'sending' and lease_until < now() limit $2)
+),
+locked as materialized (
+    select id, channel, thread_key, owner_epoch, first_reply_at, address, our_address,
+        last_inbound_at
+    from conversations where id in (select conversation_id from due)
+    order by id
+    for no key update skip locked
+),
+begun as (
+    update deliveries delivery set
+        state = case when delivery.state = 'sending' then 'outcome_unknown'
+            when delivery.author = 'agent' and delivery.owner_epoch < locked.owner_epoch
+                or opted_out.is_true then 'cancelled'
+            else 'sending' end,
+        last_error = case when delivery.state = 'sending' then 'the worker stopped while sending'
+            when opted_out.is_true then 'the customer has told us to stop'
+            else delivery.last_error end,
+        attempt = delivery.attempt + 1,
+        attempted_at = case when delivery.state = 'pending' then now()
+            else delivery.attempted_at end,
+        doubtful_since = case when delivery.state = 'sending' then now() end,
+        next_attempt_at = case when delivery.state = 'sending'
+            then now() + make_interval(secs => $4) else delivery.next_attempt_at end,
+        lease_until = case when delivery.state = 'pending'
+            then now() + make_interval(secs => $3) end
+    from due, locked, lateral (select exists (select from opt_outs
+        where opt_outs.channel = locked.channel
+            and opt_outs.address in (locked.address, locked.thread_key)) as is_true) as opted_out
+    where delivery.id = due.id and locked.id = due.conversation_id
+        and (delivery.state = 'pending' and delivery.next_attempt_at <= now()
+            or delivery.state = 'sending' and delivery.lease_until < now())
+    returning delivery.*, opted_out.is_true as is_opted_out
+),
+logged as (
+    insert into delivery_events (delivery_id, state, attempt, detail)
+    select id, state, attempt, case when state = 'sending' then ''
+            when state = 'cancelled' and not is_opted_out then 'a person acted first'
+            else last_error end
+    from begun
+)
+select begun.id, begun.conversation_id, locked.channel, begun.author, begun.last_seq, begun.body,
+    begun.hand_off, begun.attempt, begun.traceparent, begun.state, app_now() as begun_at,
+    locked.address, locked.our_address, locked.last_inbound_at,
+    case when locked.first_reply_at is null then (select sent_at from messages
+        where messages.conversation_id = begun.conversation_id and seq = 1) end as unanswered_since
+from begun join locked on locked.id = begun.conversation_id
+order by begun.position";

@@ -1,0 +1,36 @@
+//! The outlet to WhatsApp: sends that take time, may be refused, and may end in doubt.
+
+mod pace;
+mod receipts;
+mod recovery;
+mod worker;
+
+use channels::twilio::errors::{Action, Meaning};
+
+pub use receipts::Receipts;
+pub use recovery::Recovery;
+pub use worker::{Tuning, WhatsappWorker};
+
+/// As the channel is called, and so its deliveries' outlet.
+pub(crate) const OUTLET: &str = "whatsapp";
+
+/// Where a conversation waits whose reply could not be sent: the queue of the policy
+/// for what belongs to nobody in particular.
+const SUPPORT_QUEUE: &str = "Support Queue";
+
+/// After how long a person is asked about a send whose outcome is unknown.
+pub const ASK_AFTER: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// Who goes on after a failure of this meaning. Nobody writes to a customer who does
+/// not want it.
+fn successor(meaning: &Meaning) -> Option<&'static str> {
+    match meaning.action {
+        Action::Suppress => None,
+        Action::Wait | Action::Person | Action::Settings | Action::Unknown => Some(SUPPORT_QUEUE),
+    }
+}
+
+/// Whether a status of Twilio's says that the message will not arrive.
+fn is_failure(status: &str) -> bool {
+    matches!(status, "failed" | "undelivered" | "canceled")
+}

@@ -1,0 +1,156 @@
+//! The outlet to WhatsApp, against an emulator of the provider that counts.
+
+mod doubts;
+mod receipts;
+mod sending;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{BatchHandler as _, Failure, Headers, Received};
+use channels::twilio::client::{self, TwilioClient};
+use channels::twilio::errors::ErrorTable;
+use contract::{
+    Author, Channel, DeliveryId, Event as _, EventId, EventMeta, Outgoing, Reply, ReplyId,
+    WhatsappBody, WhatsappInbound, WhatsappStatus,
+};
+use dispatcher::{Receipts, Recovery, Tuning, Wakers, WhatsappWorker};
+use emulators::twilio::{self as emulator, TwilioEmulator};
+use sqlx::PgPool;
+use testkit::events;
+
+use crate::{World, store_tickets, ticket};
+
+/// A replica of the dispatcher with its account.
+pub(crate) struct Line {
+    pub(crate) world: World,
+    pub(crate) twilio: TwilioEmulator,
+    pub(crate) worker: WhatsappWorker,
+    pub(crate) recovery: Recovery,
+    receipts: Receipts,
+}
+
+impl Line {
+    /// With conversations of these numbers, whose customers have just written.
+    pub(crate) async fn new(pool: PgPool, numbers: impl IntoIterator<Item = u32>) -> Self {
+        Self::tuned(pool, numbers, Tuning::default()).await
+    }
+
+    pub(crate) async fn tuned(
+        pool: PgPool,
+        numbers: impl IntoIterator<Item = u32>,
+        tuning: Tuning,
+    ) -> Self {
+        store_tickets(&pool, numbers).await;
+        sqlx::query(
+            "update conversations set channel = 'whatsapp', last_inbound_at = app_now(),
+                 address = 'whatsapp:+1415555' || lpad(n::text, 4, '0'),
+                 our_address = 'whatsapp:+14155238886'
+             from (select id, row_number() over (order by thread_key) as n from conversations) as x
+             where x.id = conversations.id",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        let twilio = TwilioEmulator::start(emulator::Settings::default()).await.unwrap();
+        let client = Arc::new(twilio_client(&twilio));
+        let world = World::new(pool.clone());
+        let outbox = world.outbox.clone();
+        Self {
+            worker: WhatsappWorker::new(
+                pool.clone(),
+                outbox.clone(),
+                Wakers::default(),
+                Arc::clone(&client),
+                tuning,
+            ),
+            recovery: Recovery::new(pool.clone(), outbox.clone(), client),
+            receipts: Receipts::new(pool, outbox, ErrorTable::built_in().unwrap()),
+            twilio,
+            world,
+        }
+    }
+
+    /// Sends until nothing is due.
+    pub(crate) async fn send_all(&self) {
+        while self.worker.step().await.unwrap() > 0 {}
+    }
+
+    pub(crate) async fn run(&self, statement: &'static str) {
+        sqlx::raw_sql(statement).execute(&self.world.pool).await.unwrap();
+    }
+
+    pub(crate) async fn text(&self, query: &'static str) -> String {
+        let found: Option<String> =
+            sqlx::query_scalar(query).fetch_one(&self.world.pool).await.unwrap();
+        found.unwrap_or_default()
+    }
+
+    /// Callbacks, all in one batch.
+    pub(crate) async fn tell(&self, statuses: &[WhatsappStatus]) -> Result<(), Failure> {
+        self.receipts.handle_batch(statuses.iter().cloned().map(told).collect()).await
+    }
+}
+
+pub(crate) fn twilio_client(twilio: &TwilioEmulator) -> TwilioClient {
+    let account = emulator::Settings::default();
+    TwilioClient::new(client::Settings {
+        account_sid: account.account_sid,
+        auth_token: account.auth_token.into(),
+        api_base_url: twilio.base_url(),
+        sender: account.sender,
+        public_base_url: "https://support.example.com".to_owned(),
+        allows_loopback: true,
+        request_limit: Duration::from_secs(2),
+    })
+    .unwrap()
+}
+
+/// A reply by WhatsApp; its name tells it from others of the conversation.
+pub(crate) fn reply(number: u32, name: &str, change: impl FnOnce(&mut Reply)) -> Outgoing {
+    let mut event = events::reply_with(ticket(number), |reply| {
+        reply.reply_id = ReplyId::named(&format!("{name} {number}"));
+        reply.parts = vec![format!("{name} for {number}")];
+        change(reply);
+    });
+    event.channel = Channel::Whatsapp;
+    event
+}
+
+pub(crate) fn person_reply(number: u32) -> Outgoing {
+    reply(number, "person's", |reply| {
+        reply.author = Author::Person;
+        reply.author_name = "lisa".into();
+        reply.owner_epoch = 1;
+    })
+}
+
+pub(crate) fn delivery(number: u32, name: &str) -> DeliveryId {
+    DeliveryId::derived(ReplyId::named(&format!("{name} {number}")), "part-0")
+}
+
+pub(crate) fn status(
+    sid: &str,
+    delivery_id: Option<DeliveryId>,
+    status: &str,
+    error_code: Option<u32>,
+) -> WhatsappStatus {
+    WhatsappStatus { message_sid: sid.into(), delivery_id, status: status.into(), error_code }
+}
+
+fn told(status: WhatsappStatus) -> (WhatsappInbound, Received) {
+    let id = EventId::named(&format!("twilio:{}:{}", status.message_sid, status.status));
+    let event = WhatsappInbound {
+        meta: EventMeta::derived(id, "status", events::time()),
+        body: WhatsappBody::Status(status),
+    };
+    let received = Received {
+        topic: event.topic(),
+        partition: 0,
+        offset: 0,
+        key: event.key().into_owned(),
+        headers: Headers::default(),
+        attempt: 1,
+    };
+    (event, received)
+}

@@ -1,0 +1,131 @@
+//! Sends whose outcome is not known: never sent again by themselves.
+
+use std::time::Duration;
+
+use channels::twilio::client::Text;
+use channels::twilio::window::OpenWindow;
+use contract::{Author, Fact, MetricFact};
+use emulators::twilio::Fault;
+use sqlx::PgPool;
+use store::delivery_sends;
+
+use super::{Line, person_reply, reply, twilio_client};
+
+const DUE: &str = "update deliveries set next_attempt_at = now(), lease_until = now()";
+const A_MINUTE_LATER: &str = "update deliveries set doubtful_since = now() - interval '61 s'
+    where state = 'outcome_unknown'";
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_message_whose_answer_was_lost_is_found_and_not_sent_again(pool: PgPool) {
+    let faults = [
+        Fault::AcceptThenDrop,
+        Fault::ServerErrorAfterAccepting,
+        Fault::BrokenReply,
+        Fault::HangAfterAccepting,
+    ];
+    let line = Line::new(pool, 1..=4).await;
+    line.twilio.script(faults);
+    line.world.handle((1..=4).map(|number| reply(number, "answer", |_| {}))).await.unwrap();
+
+    line.send_all().await;
+    let lost = line.world.states().await;
+    line.send_all().await;
+    let too_early = line.recovery.step().await.unwrap();
+    line.run(DUE).await;
+    line.send_all().await;
+    let settled = line.recovery.step().await.unwrap();
+
+    assert_eq!(lost, ["outcome_unknown"; 4]);
+    assert_eq!((too_early, settled), (0, 4));
+    assert_eq!(line.twilio.sent().len(), 4, "each was sent once");
+    assert_eq!(line.world.states().await, ["accepted"; 4]);
+    let linked = "select count(distinct provider_id) from deliveries";
+    assert_eq!(line.world.count(linked).await, 4);
+    let facts = line.world.log.events::<MetricFact>();
+    assert!(facts.iter().all(|fact| matches!(fact.fact, Fact::FirstReplyDelivered { .. })));
+    assert_eq!(facts.len(), 4);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn absence_is_no_proof_and_holds_back_the_agent_for_a_minute_and_a_person_never(
+    pool: PgPool,
+) {
+    let line = Line::new(pool, [1]).await;
+    line.twilio.script([Fault::Drop]);
+    line.world.handle([reply(1, "first", |_| {})]).await.unwrap();
+    line.send_all().await;
+    line.world.handle([reply(1, "second", |_| {})]).await.unwrap();
+
+    line.send_all().await;
+    let held_back = line.world.states().await;
+    line.run(DUE).await;
+    let settled = line.recovery.step().await.unwrap();
+    line.run(A_MINUTE_LATER).await;
+    line.send_all().await;
+    let later = line.world.states().await;
+
+    assert_eq!(held_back, ["outcome_unknown", "pending"]);
+    assert_eq!(settled, 0);
+    assert_eq!(later, ["outcome_unknown", "accepted"]);
+    assert_eq!(line.twilio.sent().len(), 1);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_persons_reply_does_not_wait_for_a_doubt(pool: PgPool) {
+    let line = Line::new(pool, [1]).await;
+    line.twilio.script([Fault::Drop]);
+    line.world.handle([reply(1, "first", |reply| reply.author = Author::System)]).await.unwrap();
+    line.send_all().await;
+
+    line.world.handle([person_reply(1)]).await.unwrap();
+    line.send_all().await;
+
+    assert_eq!(line.world.states().await, ["outcome_unknown", "accepted"]);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn two_doubts_with_the_same_text_take_two_messages(pool: PgPool) {
+    let line = Line::new(pool, [1]).await;
+    let same = |name| reply(1, name, |reply| reply.parts = vec!["The same.".into()]);
+    line.twilio.script([Fault::AcceptThenDrop, Fault::AcceptThenDrop]);
+    line.world.handle([same("one"), same("two")]).await.unwrap();
+    line.send_all().await;
+    line.run(A_MINUTE_LATER).await;
+    line.send_all().await;
+
+    line.run(DUE).await;
+    let settled = line.recovery.step().await.unwrap();
+
+    assert_eq!((settled, line.twilio.sent().len()), (2, 2));
+    let linked = "select count(distinct provider_id) from deliveries where state = 'accepted'";
+    assert_eq!(line.world.count(linked).await, 2);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_worker_that_stalled_past_its_lease_makes_nobody_send_twice(pool: PgPool) {
+    let line = Line::new(pool, [1]).await;
+    line.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
+    let (lease, hold) = (Duration::ZERO, Duration::from_secs(60));
+    let look = delivery_sends::begin(&line.world.pool, "whatsapp", 1, lease, hold).await.unwrap();
+
+    // Another replica meets the lease that ran out; then the first comes to life.
+    line.send_all().await;
+    let meanwhile = line.world.states().await;
+    let begun = &look.begun[0];
+    let text = Text {
+        delivery_id: begun.delivery.id,
+        to: begun.address.as_deref().unwrap(),
+        from: None,
+        body: &begun.delivery.body,
+    };
+    let now = begun.delivery.begun_at;
+    let window = OpenWindow::at(now, begun.last_inbound_at).unwrap();
+    twilio_client(&line.twilio).send(&window, text).await;
+    line.send_all().await;
+    line.run(DUE).await;
+    line.recovery.step().await.unwrap();
+
+    assert_eq!(meanwhile, ["outcome_unknown"]);
+    assert_eq!(line.twilio.send_requests().len(), 1);
+    assert_eq!(line.world.states().await, ["accepted"]);
+}
