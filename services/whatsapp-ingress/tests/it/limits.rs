@@ -105,3 +105,19 @@ async fn a_connection_that_breaks_leaves_nothing_behind() {
 
     app.assert_nothing_published();
 }
+
+#[tokio::test]
+async fn calls_beyond_those_worked_on_are_told_to_come_again() {
+    let app = App::new();
+    let never = || Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+    let mut open: Vec<_> =
+        (0..1024).map(|_| Box::pin(app.send(call(MESSAGES, "", never())))).collect();
+    for waiting in &mut open {
+        assert!(futures::poll!(waiting).is_pending());
+    }
+
+    app.message(&[]).await.assert_problem(503);
+
+    drop(open);
+    app.message(&[]).await.assert_taken();
+}

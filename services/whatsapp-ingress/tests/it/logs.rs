@@ -1,16 +1,23 @@
 //! What is logged: reasons and ids, never who wrote, what, or signed with which token.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
+
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::support::{App, MESSAGES, TOKEN, message, signed_by, usual_signature};
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What was logged on this thread, which is one test's, since it asked for it.
+    static LINES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
 
-impl Write for Lines {
+struct OfThisThread;
+
+impl Write for OfThisThread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LINES.with_borrow_mut(|lines| lines.as_mut().map(|lines| lines.extend_from_slice(bytes)));
         Ok(bytes.len())
     }
 
@@ -19,17 +26,24 @@ impl Write for Lines {
     }
 }
 
+/// Logs everything of every test from the first one on. With a subscriber of one test
+/// alone, a line that another test reaches at that moment may stay switched off.
+pub(crate) fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_span_events(FmtSpan::FULL)
+            .with_writer(|| OfThisThread)
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+}
+
 #[tokio::test]
 async fn no_log_of_any_level_holds_a_number_a_name_a_text_or_a_token() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
     let app = App::new();
+    LINES.set(Some(Vec::new()));
 
     app.message(&[]).await.assert_taken();
     app.status("?d=0191d7a4-7c7b-7f3e-8b2e-4a3f1c2d5e6f", &[]).await.assert_taken();
@@ -39,7 +53,7 @@ async fn no_log_of_any_level_holds_a_number_a_name_a_text_or_a_token() {
     let forged = signed_by("forged", "https://x.example", MESSAGES, &message(&[]));
     app.send(forged).await.assert_problem(403);
 
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = String::from_utf8(LINES.take().unwrap()).unwrap();
     for told in ["webhook not confirmed", "webhook moved to the dead letters", "From is no"] {
         assert!(log.contains(told), "{told} is not logged: {log}");
     }

@@ -57,6 +57,7 @@ impl App {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut Parts)) -> Self {
+        crate::logs::install();
         let publisher = RecordingPublisher::new();
         let time = Arc::new(Mutex::new("2026-01-05T12:00:00.25Z".parse().unwrap()));
         let now = Arc::clone(&time);
