@@ -10,6 +10,7 @@
 mod facts;
 mod fence;
 mod health;
+mod knowledge;
 mod people;
 mod rows;
 mod views;

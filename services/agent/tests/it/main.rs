@@ -15,6 +15,7 @@ mod policy;
 mod policy_files;
 mod races;
 mod round_trips;
+mod sharing;
 mod support;
 mod turns;
 mod whatsapp;

@@ -4,7 +4,7 @@ use agent::Builtin;
 use bus::{Failure, Outcome};
 use contract::{Author, ConversationId, Outgoing, OutgoingBody, TurnOutcome};
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, join_all};
+use futures::future::BoxFuture;
 use sqlx::PgPool;
 use testkit::{RecordingPublisher, events};
 use uuid::Uuid;
@@ -97,34 +97,6 @@ fn author(event: Outgoing) -> Author {
         OutgoingBody::Reply(reply) => reply.author,
         OutgoingBody::HandOff(_) => panic!("a hand-off has no author"),
     }
-}
-
-#[sqlx::test(migrator = "store::MIGRATOR")]
-async fn a_conversation_that_somebody_holds_holds_up_no_other(pool: PgPool) {
-    let mut ids = Vec::new();
-    for number in 0..40 {
-        ids.push(support::numbered_conversation(&pool, number, "Boards", "How?").await);
-    }
-    let held = ids.pop().unwrap();
-    let mut holder = pool.begin().await.unwrap();
-    let hold = sqlx::query("select from conversations where id = $1 for no key update");
-    hold.bind(Uuid::from(held)).execute(&mut *holder).await.unwrap();
-    let (agent, publisher) = builtin(&pool);
-
-    let others = join_all(ids.iter().map(|id| handle(&agent, *id, 1)));
-    let waiting = async {
-        handle(&agent, held, 1).await;
-        count(&pool, HANDLED, held).await
-    };
-    let release = async {
-        others.await;
-        assert_eq!(count(&pool, HANDLED, held).await, 0);
-        holder.commit().await.unwrap();
-    };
-    let both = futures::future::join(waiting, release);
-    let (handled, ()) = tokio::time::timeout(testkit::LIMIT, both).await.expect("all are held up");
-
-    assert_eq!((handled, texts(&publisher).len()), (1, 40));
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
