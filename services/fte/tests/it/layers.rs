@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// A library and the crates that own it.
-const OWNERS: [(&str, &[&str]); 6] = [
+const OWNERS: [(&str, &[&str]); 5] = [
     ("rdkafka", &["bus"]),
     ("prost", &["contract"]),
     ("askama", &["webform-ingress"]),
