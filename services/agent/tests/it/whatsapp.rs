@@ -80,7 +80,9 @@ async fn a_long_article_becomes_parts_in_their_order(pool: PgPool) {
     let steps: String =
         (1..=20).map(|step| format!("{step}. Open the export menu number {step}.\n")).collect();
     let folder = tempfile::tempdir().unwrap();
-    let article = format!("# Export a board\n\nHow to export a board.\n\n## Export a board as CSV\n\n{steps}");
+    let article = format!(
+        "# Export a board\n\nHow to export a board.\n\n## Export a board as CSV\n\n{steps}"
+    );
     std::fs::write(folder.path().join("export.md"), article).unwrap();
     agent::knowledge::load_dir(&pool, folder.path()).await.unwrap();
     let id = whatsapp(&pool, "How do I export a board as CSV?", "[]").await;
@@ -163,4 +165,25 @@ async fn a_refund_on_whatsapp_is_handed_over_in_a_few_words(pool: PgPool) {
     assert!(text.contains("Lisa Tanaka takes over and answers you here within"), "{text}");
     assert!(text.chars().count() <= 300, "{text}");
     assert!(!hand_offs(&publisher)[0].summary.contains("about “”"));
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_burst_of_five_is_answered_once_with_all_of_its_words(pool: PgPool) {
+    support::load_article(&pool).await;
+    let id = whatsapp(&pool, "hi", "[]").await;
+    for text in ["I have a question", "about boards", "How do I export a board as CSV?", "please"] {
+        add_message(&pool, id, text).await;
+    }
+    attach(&pool, "[]").await;
+    let (agent, publisher) = builtin(&pool);
+
+    for seq in 1..=5 {
+        handle(&agent, id, seq).await;
+    }
+
+    let replies = messages(&publisher);
+    assert_eq!(replies.len(), 1);
+    assert!(replies[0].join("\n").contains("*Board menu*"), "{replies:?}");
+    assert_eq!(count(&pool, TURNS, id).await, 1);
+    assert_eq!(count(&pool, HANDLED, id).await, 5);
 }

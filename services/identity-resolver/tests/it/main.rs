@@ -11,6 +11,7 @@ mod aliases;
 mod faults;
 mod follow_ups;
 mod opt_outs;
+mod start;
 mod submissions;
 mod whatsapp;
 mod whatsapp_world;

@@ -403,3 +403,28 @@ async fn two_replicas_that_open_and_write_one_conversation_leave_no_gap_and_no_d
     assert_eq!(world.count("select count(distinct seq) from messages").await, 50);
     assert_eq!(world.count("select count(*) from tickets").await, 1);
 }
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn two_replicas_that_find_a_conversation_idle_open_one_successor(pool: PgPool) {
+    let (world, replica) = (WhatsappWorld::new(&pool).await, WhatsappWorld::new(&pool).await);
+    world.handle([text(1, 0, "hi")]).await.unwrap();
+
+    for day in 1..=10_u32 {
+        world.answer_all().await;
+        let minutes = i64::from(day) * 1_500;
+        let (left, right) = tokio::join!(
+            world.handle([text(2 * day, minutes, "mine")]),
+            replica.handle([text(2 * day + 1, minutes, "theirs")]),
+        );
+        left.unwrap();
+        right.unwrap();
+    }
+
+    assert_eq!(world.count("select count(*) from conversations").await, 11);
+    assert_eq!(world.count("select count(*) from conversations where status = 'open'").await, 1);
+    assert_eq!(world.count("select count(*) from messages").await, 21);
+    assert_eq!(world.count("select max(owner_epoch) from conversations").await, 1);
+    let uneven = "select count(*) from conversations c where last_seq <>
+        (select count(*) from messages m where m.conversation_id = c.id)";
+    assert_eq!(world.count(uneven).await, 0);
+}
