@@ -61,12 +61,10 @@ pub fn format(frame: &Frame<'_>, content: &Content<'_>) -> Vec<String> {
     numbered(split(&text, limits))
 }
 
-/// Any text in messages, as it is: a person's reply.
+/// A person's text in messages, as it is: nothing of it is cut.
 pub fn messages(text: &str) -> Vec<String> {
-    numbered(split(
-        text,
-        Limits { preferred: HARD - RESERVE, hard: HARD - RESERVE, parts: MOST_PARTS },
-    ))
+    let whole = HARD - RESERVE;
+    numbered(split(text, Limits { preferred: whole, hard: whole, parts: usize::MAX }))
 }
 
 /// The order of messages is not certain on the way, so each says which it is.
@@ -218,6 +216,8 @@ mod tests {
     fn a_persons_text_is_split_and_nothing_else() {
         assert_eq!(messages("Hello 🎉\n\n*bye*"), ["Hello 🎉\n\n*bye*"]);
         assert_eq!(messages(&"word ".repeat(400)).len(), 2);
+        let long = messages(&"word ".repeat(4_000));
+        assert_eq!(long.join(" ").matches("word").count(), 4_000);
         assert!(messages("  ").is_empty());
     }
 

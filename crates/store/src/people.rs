@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    Author, ConversationId, EventId, EventMeta, Outgoing, OutgoingBody, Reply, ReplyId, TicketBody,
-    TicketEvent,
+    Author, Channel, ConversationId, EventId, EventMeta, Outgoing, OutgoingBody, Reply, ReplyId,
+    TicketBody, TicketEvent,
 };
 use serde_json::json;
 use sqlx::{Acquire as _, FromRow, PgConnection};
@@ -138,6 +138,8 @@ pub struct NewReply<'a> {
     /// The same for every repetition of one request.
     pub id: ReplyId,
     pub text: &'a str,
+    /// How the conversation's channel takes the text: the messages it is sent as.
+    pub parts: fn(Channel, &str) -> Vec<String>,
     pub at: DateTime<Utc>,
 }
 
@@ -191,7 +193,7 @@ fn outgoing(
             owner_epoch: row.owner_epoch.unsigned_abs(),
             first_seq: first_seq.unsigned_abs(),
             last_seq: last_seq.unsigned_abs(),
-            parts: vec![reply.text.to_owned()],
+            parts: (reply.parts)(row.channel, reply.text),
         }),
     })
 }

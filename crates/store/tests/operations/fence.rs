@@ -85,7 +85,12 @@ async fn a_reply_that_arrives_after_the_takeover_is_never_sent(pool: PgPool) {
 async fn a_reply_that_arrives_after_a_persons_reopens_nothing(pool: PgPool) {
     let id = rows::conversation(&pool, "a", 1).await;
     let agents = rows::turn(&pool, id, 1, 1).await;
-    let reply = NewReply { id: ReplyId::named("r"), text: "Hello", at: time() };
+    let reply = NewReply {
+        id: ReplyId::named("r"),
+        text: "Hello",
+        parts: |_, text| vec![text.into()],
+        at: time(),
+    };
     people::reply(&mut pool.acquire().await.unwrap(), id, LISA, reply).await.unwrap();
 
     arrive(&pool, id, agents, 0).await;

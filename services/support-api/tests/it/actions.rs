@@ -48,6 +48,29 @@ async fn take_lists_what_was_cancelled_and_what_is_in_flight(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_long_reply_goes_to_whatsapp_in_parts_and_to_the_web_form_whole(pool: PgPool) {
+    let web = rows::conversation(&pool, "a", 1).await;
+    let phone = rows::conversation(&pool, "b", 1).await;
+    sqlx::query("update conversations set channel = 'whatsapp' where id = $1")
+        .bind(phone.as_uuid())
+        .execute(&pool)
+        .await
+        .unwrap();
+    let service = Service::new(&pool);
+    let long = "A sentence of a person. ".repeat(100);
+
+    service.act(LISA, web, "reply", &reply(&long)).await.ok(202);
+    let whole = texts(&service);
+    service.publisher.take();
+    service.act(LISA, phone, "reply", &reply(&long)).await.ok(202);
+    let parts = texts(&service);
+
+    assert_eq!(whole, [long.clone()]);
+    assert_eq!(parts.len(), 2);
+    assert!(parts[0].ends_with("person. (1/2)") && parts[1].ends_with("person. (2/2)"));
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_reply_goes_into_the_log_once_per_key(pool: PgPool) {
     let id = rows::conversation(&pool, "a", 1).await;
     let service = Service::new(&pool);
