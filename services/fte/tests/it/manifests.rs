@@ -205,6 +205,23 @@ fn every_variable_is_a_setting_of_its_service_and_none_that_it_needs_is_missing(
 }
 
 #[test]
+fn a_secret_reaches_every_service_that_reads_it() {
+    let (settings, deployments) = (settings(), deployments());
+    let taken = |container: &Container| -> BTreeSet<String> {
+        let variables = container.env.clone().unwrap();
+        variables.iter().filter_map(|variable| Some(secret_of(variable)?.0)).collect()
+    };
+    let all: BTreeSet<String> =
+        deployments.values().flat_map(|(_, _, container)| taken(container)).collect();
+    for (service, (_, _, container)) in &deployments {
+        let read = settings.iter().filter(|setting| setting.is_read_by(service));
+        let read: BTreeSet<String> =
+            read.map(|setting| setting.name.clone()).filter(|name| all.contains(name)).collect();
+        assert_eq!(taken(container), read, "{service}");
+    }
+}
+
+#[test]
 fn ports_probes_and_services_meet() {
     let services = all::<Service>("Service");
     for (name, (_, _, container)) in deployments() {
