@@ -101,6 +101,19 @@ fn prefix(text: &str, chars: usize) -> &str {
     text.get(..end).unwrap_or(text)
 }
 
+/// Without what cannot be seen at its edges. A space that bears a mark is seen.
+pub(crate) fn trim(text: &str) -> &str {
+    let seen = |(_, grapheme): &(usize, &str)| !is_blank(grapheme);
+    let start = text.grapheme_indices(true).find(seen);
+    let end = text.grapheme_indices(true).rfind(seen);
+    match (start, end) {
+        (Some((start, _)), Some((end, last))) => {
+            text.get(start..end + last.len()).unwrap_or_default()
+        }
+        _ => "",
+    }
+}
+
 /// Nothing that anybody could see.
 pub(crate) fn is_blank(text: &str) -> bool {
     let unseen = |symbol: char| {

@@ -65,7 +65,7 @@ async fn a_long_reply_goes_to_whatsapp_in_parts_and_to_the_web_form_whole(pool: 
     service.act(LISA, phone, "reply", &reply(&long)).await.ok(202);
     let parts = texts(&service);
 
-    assert_eq!(whole, [long.clone()]);
+    assert_eq!(whole, std::slice::from_ref(&long));
     assert_eq!(parts.len(), 2);
     assert!(parts[0].ends_with("person. (1/2)") && parts[1].ends_with("person. (2/2)"));
 }
