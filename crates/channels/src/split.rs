@@ -190,8 +190,8 @@ mod tests {
         let text = "Ask Mr. Webb about 3.5 or 10:30, e.g. today. 1. J. Doe knows. Ok";
 
         assert_eq!(
-            split(text, Limits { preferred: 46, hard: 400, parts: 9 }),
-            ["Ask Mr. Webb about 3.5 or 10:30, e.g. today.", "1. J. Doe knows. Ok"]
+            split(text, Limits { preferred: 12, hard: 400, parts: 9 }),
+            ["Ask Mr. Webb about 3.5 or 10:30, e.g. today.", "1. J. Doe knows.", "Ok"]
         );
         assert_eq!(split("aaaa\n1. bbbb cccc", small(8)), ["aaaa", "1. bbbb", "cccc"]);
     }
