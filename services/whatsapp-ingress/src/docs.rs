@@ -2,6 +2,7 @@
 //! what handlers read by hand; nothing is decoded through them.
 #![expect(dead_code, reason = "read by the derives only")]
 
+use chassis::problem::ProblemDocument;
 use utoipa::openapi::OpenApi as Document;
 use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -10,7 +11,7 @@ use utoipa_axum::routes;
 use crate::{Ingress, receive};
 
 #[derive(OpenApi)]
-#[openapi(info(title = "FTE"), components(schemas(ProblemDocument, FieldProblem)))]
+#[openapi(info(title = "FTE"), components(schemas(ProblemDocument)))]
 struct Base;
 
 /// Every route of the service.
@@ -23,25 +24,6 @@ pub(crate) fn routes() -> OpenApiRouter<Ingress> {
 /// The service's part of `/openapi.json`.
 pub fn openapi() -> Document {
     routes().split_for_parts().1
-}
-
-/// An error as RFC 9457 has it.
-#[derive(ToSchema)]
-#[schema(as = Problem)]
-pub(crate) struct ProblemDocument {
-    title: String,
-    status: u16,
-    detail: String,
-    /// What is wrong, field by field; only with 422.
-    #[schema(required = false)]
-    errors: Vec<FieldProblem>,
-}
-
-/// What is wrong with one field.
-#[derive(ToSchema)]
-pub(crate) struct FieldProblem {
-    field: String,
-    message: String,
 }
 
 #[derive(IntoParams)]
