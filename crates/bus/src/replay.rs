@@ -105,13 +105,14 @@ impl DeadLetters {
         counter: &Counter<'_, P>,
     ) -> Result<(), DeadLetterError> {
         for chunk in letters.chunks(CHUNK) {
-            let records: Vec<Record> =
-                chunk.iter().filter_map(|letter| record_of(&letter.letter, 0)).collect();
-            let published = records.len();
+            // What no topic takes back stays open: it can be read and dropped.
+            let record = |letter: &Letter| Some((letter.id(), record_of(&letter.letter, 0)?));
+            let (ids, records): (Vec<EventId>, Vec<Record>) =
+                chunk.iter().filter_map(record).unzip();
             self.bus.publisher().publish_all(records).await?;
-            let ids: Vec<_> = chunk.iter().map(|letter| letter.id().as_uuid()).collect();
+            let ids: Vec<_> = ids.into_iter().map(EventId::as_uuid).collect();
             self.note(&ids, "replayed").await?;
-            counter.add(|report| report.published += published);
+            counter.add(|report| report.published += ids.len());
         }
         Ok(())
     }

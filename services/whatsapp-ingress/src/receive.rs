@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use bus::Record;
 use channels::twilio::webhook::{self, Unreadable};
 use chrono::{DateTime, Utc};
-use contract::{DeadLetter, DeadLetterClass, EventId, EventMeta, Topic, WhatsappInbound};
+use contract::{DeadLetter, DeadLetterClass, EventId, EventMeta, WhatsappInbound};
 use tracing::{error, warn};
 
 use crate::call::Call;
@@ -16,6 +16,10 @@ use crate::docs;
 use crate::meters::Became;
 use crate::refusal::Refusal;
 use crate::{Ingress, NAME};
+
+/// What a dead letter says where others name their topic.
+const MESSAGES: &str = "POST /webhooks/whatsapp";
+const STATUSES: &str = "POST /webhooks/whatsapp/status";
 
 /// Below the fifteen seconds after which Twilio listens no more. The publisher has its
 /// own, shorter limit; this one holds if it does not.
@@ -39,7 +43,7 @@ pub(crate) async fn message(
 ) -> Result<StatusCode, Refusal> {
     let now = (ingress.clock)();
     let event = webhook::message(&call.form, &ingress.ours, now);
-    keep(&ingress, &call, event, now).await
+    keep(&ingress, &call, MESSAGES, event, now).await
 }
 
 /// Takes what became of a message that we sent. The URL names our delivery.
@@ -57,7 +61,7 @@ pub(crate) async fn status(
 ) -> Result<StatusCode, Refusal> {
     let now = (ingress.clock)();
     let event = webhook::status(&call.form, &ingress.ours, now);
-    keep(&ingress, &call, event, now).await
+    keep(&ingress, &call, STATUSES, event, now).await
 }
 
 /// What Twilio has signed is kept whatever it is: a refusal would lose it, because
@@ -65,6 +69,7 @@ pub(crate) async fn status(
 async fn keep(
     ingress: &Ingress,
     call: &Call,
+    route: &str,
     event: Result<WhatsappInbound, Unreadable>,
     now: DateTime<Utc>,
 ) -> Result<StatusCode, Refusal> {
@@ -74,7 +79,7 @@ async fn keep(
             published.map(|()| Became::Event)
         }
         Err(reason) => {
-            let letter = dead_letter(call, reason, now);
+            let letter = dead_letter(call, route, reason, now);
             let id = letter.meta.event_id;
             let published = publish(ingress, Record::of(&letter), id).await;
             published.map(|()| {
@@ -110,13 +115,12 @@ async fn publish(ingress: &Ingress, record: Record, id: EventId) -> Result<(), R
 }
 
 /// The form as it came, with an id of its own content: a repeat is the same letter.
-fn dead_letter(call: &Call, reason: Unreadable, now: DateTime<Utc>) -> DeadLetter {
+fn dead_letter(call: &Call, route: &str, reason: Unreadable, now: DateTime<Utc>) -> DeadLetter {
     let cause = EventId::named(&format!("twilio:{}", String::from_utf8_lossy(&call.body)));
     DeadLetter {
         meta: EventMeta::derived(cause, "dead-letter:whatsapp-ingress", now),
-        // Where its event would have gone. It has no place there, and published again
-        // as it is it comes back as a letter.
-        topic: Topic::WhatsappInbound.name().to_owned(),
+        // No topic: it never was an event, and nothing could read it as one.
+        topic: route.to_owned(),
         partition: 0,
         offset: 0,
         group: NAME.to_owned(),

@@ -195,6 +195,11 @@ async fn every_consumer_counts_in_five_metrics() {
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_letter_that_no_topic_takes_back_stays_open(pool: PgPool) {
+    letters::a_letter_that_no_topic_takes_back_stays_open(Fixture::kafka_with(pool).await).await;
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_replay_that_does_not_decode_concerns_its_own_group_only(pool: PgPool) {
     letters::a_replay_that_does_not_decode_concerns_its_own_group_only(
         Fixture::kafka_with(pool).await,

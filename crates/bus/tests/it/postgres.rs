@@ -180,6 +180,11 @@ async fn a_line_longer_than_one_round_is_replayed_whole(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_letter_that_no_topic_takes_back_stays_open(pool: PgPool) {
+    letters::a_letter_that_no_topic_takes_back_stays_open(Fixture::postgres(pool).await).await;
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_replay_that_does_not_decode_concerns_its_own_group_only(pool: PgPool) {
     letters::a_replay_that_does_not_decode_concerns_its_own_group_only(
         Fixture::postgres(pool).await,

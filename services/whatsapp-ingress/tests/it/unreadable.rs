@@ -1,6 +1,6 @@
 //! What Twilio has signed and we cannot use: kept as a dead letter, never lost.
 
-use contract::{DeadLetterClass, Topic};
+use contract::DeadLetterClass;
 
 use crate::support::{App, MESSAGES, SAM, encoded, message, signed, status};
 
@@ -25,7 +25,7 @@ async fn a_signed_message_for_another_sender_or_account_is_a_dead_letter() {
         assert_eq!(letter.error, error);
         assert_eq!(letter.class, DeadLetterClass::Rejected);
         assert_eq!(letter.group, whatsapp_ingress::NAME);
-        assert_eq!(letter.topic, Topic::WhatsappInbound.name());
+        assert_eq!(letter.topic, "POST /webhooks/whatsapp");
         assert_eq!(letter.payload, encoded(&message(&[(changed, value)])));
     }
 }

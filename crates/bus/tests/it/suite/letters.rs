@@ -8,7 +8,7 @@ use bus::{
     Bus, ConsumerSettings, DeadLetters, Failure, LetterFilter, LetterState, Outcome, Record,
     ReplaySettings,
 };
-use contract::{DeadLetterClass, TicketEvent};
+use contract::{DeadLetter, DeadLetterClass, EventMeta, TicketEvent};
 use testkit::wait_for;
 use tokio::sync::Semaphore;
 
@@ -295,4 +295,37 @@ pub(crate) async fn a_line_longer_than_one_round_is_replayed_whole(log: Fixture)
     assert_eq!((report.published, report.handled), (130, 130));
     assert!(seqs(&seen).into_iter().eq(0..130));
     member.stop().await;
+}
+
+/// A letter of something that never was in the log, such as a webhook.
+pub(crate) async fn a_letter_that_no_topic_takes_back_stays_open(log: Fixture) {
+    let bus = log.bus().await;
+    let cause = event(KEY, 0);
+    let letter = DeadLetter {
+        meta: EventMeta::derived(
+            contract::Event::meta(&cause).event_id,
+            "letter",
+            contract::Event::meta(&cause).event_time,
+        ),
+        topic: "POST /webhooks/whatsapp".to_owned(),
+        partition: 0,
+        offset: 0,
+        group: "whatsapp-ingress".to_owned(),
+        key: KEY.to_owned(),
+        headers: Vec::new(),
+        payload: "a=b".into(),
+        class: DeadLetterClass::Rejected,
+        error: "no event".to_owned(),
+        attempts: 1,
+    };
+    bus.publisher().publish_all(vec![Record::of(&letter)]).await.unwrap();
+    let (letters, filter) = (bus.dead_letters(), LetterFilter::default());
+
+    let report = letters.replay(&filter, ReplaySettings::default(), |_| {}).await.unwrap();
+
+    assert_eq!((report.found, report.published), (1, 0));
+    let open = letters.list(&filter).await.unwrap();
+    assert_eq!((open[0].state, &open[0].letter), (LetterState::Open, &letter));
+    assert_eq!(letters.drop_letters(&filter).await.unwrap(), 1);
+    assert!(letters.list(&filter).await.unwrap().is_empty());
 }
