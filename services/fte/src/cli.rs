@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, dlq, inbox, kb, lag, migrate, openapi, settings, tail, topics, up, with_servers,
+    bench, dlq, inbox, kb, lag, migrate, openapi, say, settings, tail, topics, up, with_servers,
 };
 use crate::up::data;
 
@@ -32,6 +32,7 @@ enum Command {
     Lag(lag::Arguments),
     Dlq(dlq::Arguments),
     Inbox(inbox::Arguments),
+    Say(say::Arguments),
     Kb(kb::Arguments),
     Bench(bench::Arguments),
     #[command(subcommand)]
@@ -65,6 +66,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Kb(arguments) => kb::run(arguments).await,
         Command::Dlq(arguments) => dlq::run(arguments).await,
         Command::Inbox(arguments) => inbox::run(arguments).await,
+        Command::Say(arguments) => say::run(arguments).await,
         Command::Topics(command) => topics::run(command).await,
         Command::WithServers(arguments) => with_servers::run(arguments).await,
     }

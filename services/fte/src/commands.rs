@@ -7,6 +7,7 @@ pub(crate) mod kb;
 pub(crate) mod lag;
 pub(crate) mod migrate;
 pub(crate) mod openapi;
+pub(crate) mod say;
 pub(crate) mod settings;
 pub(crate) mod tail;
 pub(crate) mod topics;

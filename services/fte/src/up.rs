@@ -11,5 +11,6 @@ mod proxy;
 pub(crate) mod service;
 pub(crate) mod settings;
 pub(crate) mod told;
+pub(crate) mod twilio;
 
 pub(crate) use proxy::Proxy;

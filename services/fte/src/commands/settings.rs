@@ -30,9 +30,7 @@ struct Setting {
 
 /// Every service with its flags and variables, in the order of the flow.
 fn services() -> Vec<(&'static str, Command)> {
-    let ingress = (whatsapp_ingress::NAME, chassis::describe::<whatsapp_ingress::Config>());
-    let others = Service::ALL.map(|service| (service.name(), service.command()));
-    std::iter::once(ingress).chain(others).collect()
+    Service::ALL.map(|service| (service.name(), service.command())).into()
 }
 
 fn document() -> anyhow::Result<String> {

@@ -21,6 +21,7 @@ use crate::up::database::Database;
 use crate::up::log::{self, Log};
 use crate::up::origin::Origin;
 use crate::up::settings::Settings;
+use crate::up::twilio::Twilio;
 use crate::up::{Proxy, in_process, processes, told};
 
 pub(crate) const DATA_FOLDER: &str = "data";
@@ -154,8 +155,12 @@ async fn serve(
     started: &Started,
 ) -> anyhow::Result<()> {
     let url = format!("http://{}", listener.local_addr()?);
-    let (settings, token) =
+    let (mut settings, token) =
         told::settings(arguments, folder, &started.database, &started.log, &url)?;
+    let twilio = Twilio::start(folder, &url).await?;
+    twilio.tell(&mut settings, folder, &url)?;
+    let is_found = !arguments.ephemeral && arguments.data == Path::new(DATA_FOLDER);
+    say("whatsapp", &twilio.describe(is_found));
     told::write_environment(folder, &settings, &url, token.as_deref())?;
     let (origin, mut tasks) = start_services(arguments, context, settings).await?;
     let (router, shutdown) = (origin.clone().router(), context.shutdown.clone());

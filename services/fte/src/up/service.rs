@@ -8,6 +8,7 @@ use crate::up::settings::Settings;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     WebformIngress,
+    WhatsappIngress,
     IdentityResolver,
     Agent,
     Dispatcher,
@@ -17,8 +18,9 @@ pub(crate) enum Service {
 
 impl Service {
     /// In the order of the flow.
-    pub(crate) const ALL: [Service; 6] = [
+    pub(crate) const ALL: [Service; 7] = [
         Service::WebformIngress,
+        Service::WhatsappIngress,
         Service::IdentityResolver,
         Service::Agent,
         Service::Dispatcher,
@@ -30,6 +32,7 @@ impl Service {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Service::WebformIngress => "webform-ingress",
+            Service::WhatsappIngress => whatsapp_ingress::NAME,
             Service::IdentityResolver => "identity-resolver",
             Service::Agent => "agent",
             Service::Dispatcher => "dispatcher",
@@ -44,10 +47,11 @@ impl Service {
 
     /// Who answers a path of the public origin.
     pub(crate) fn of_path(path: &str) -> Self {
-        let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-        match first {
-            "support" => Service::WebformIngress,
-            "metrics" => Service::Metrics,
+        let mut parts = path.trim_start_matches('/').split('/');
+        match (parts.next().unwrap_or_default(), parts.next()) {
+            ("support", _) => Service::WebformIngress,
+            ("webhooks", Some("whatsapp")) => Service::WhatsappIngress,
+            ("metrics", _) => Service::Metrics,
             _ => Service::SupportApi,
         }
     }
@@ -56,6 +60,7 @@ impl Service {
     pub(crate) fn command(self) -> clap::Command {
         match self {
             Service::WebformIngress => chassis::describe::<webform_ingress::Config>(),
+            Service::WhatsappIngress => chassis::describe::<whatsapp_ingress::Config>(),
             Service::IdentityResolver => chassis::describe::<identity_resolver::Config>(),
             Service::Agent => chassis::describe::<agent::Config>(),
             Service::Dispatcher => chassis::describe::<dispatcher::Config>(),
@@ -74,6 +79,9 @@ impl Service {
             Service::Metrics => Box::pin(metrics::run(settings.configure(name)?, context)).await,
             Service::WebformIngress => {
                 Box::pin(webform_ingress::run(settings.configure(name)?, context)).await
+            }
+            Service::WhatsappIngress => {
+                Box::pin(whatsapp_ingress::run(settings.configure(name)?, context)).await
             }
             Service::Dispatcher => {
                 Box::pin(dispatcher::run(settings.configure(name)?, context)).await
@@ -97,6 +105,9 @@ mod tests {
             ("/support/ticket/TF-20260105-7K3Q", Service::WebformIngress),
             ("/supporters", Service::SupportApi),
             ("/metrics/channels", Service::Metrics),
+            ("/webhooks/whatsapp", Service::WhatsappIngress),
+            ("/webhooks/whatsapp/status", Service::WhatsappIngress),
+            ("/webhooks", Service::SupportApi),
             ("/health/detailed", Service::SupportApi),
             ("/", Service::SupportApi),
         ];

@@ -20,3 +20,4 @@ mod manifests;
 mod observed;
 mod product;
 mod thread;
+mod whatsapp;

@@ -48,7 +48,9 @@ pub(crate) fn fte(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fte"));
     // From the top of the repository, as the README says: articles and policy lie there.
     command.args(arguments).stdin(Stdio::null()).current_dir(TOP);
-    for variable in ["DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "FTE_BUS", "FTE_DATA"] {
+    let services = ["DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "FTE_BUS", "FTE_DATA"];
+    let twilio = ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_FROM"];
+    for variable in services.into_iter().chain(twilio).chain(["TWILIO_API_BASE_URL"]) {
         command.env_remove(variable);
     }
     command

@@ -84,9 +84,15 @@ async fn the_figures_and_the_health_show_it(product: &Product) {
         product.get_json("/health/detailed").await["status"] == "ok"
     })
     .await;
-    for service in
-        ["webform-ingress", "identity-resolver", "agent", "dispatcher", "metrics", "support-api"]
-    {
+    for service in [
+        "webform-ingress",
+        "whatsapp-ingress",
+        "identity-resolver",
+        "agent",
+        "dispatcher",
+        "metrics",
+        "support-api",
+    ] {
         for probe in ["livez", "readyz", "metrics"] {
             let url = format!("{}/services/{service}/{probe}", product.url);
             assert!(product.http.get(&url).send().await.unwrap().status().is_success(), "{url}");
