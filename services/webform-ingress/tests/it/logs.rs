@@ -1,19 +1,25 @@
 //! What is logged: refs and causes, never who wrote, what, or with which token.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use serde_json::json;
 use sqlx::PgPool;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::support::{App, and, from, post, question, question_with, rows};
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What was logged on this thread, which is one test's, since it asked for it.
+    static LINES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
 
-impl Write for Lines {
+struct OfThisThread;
+
+impl Write for OfThisThread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LINES.with_borrow_mut(|lines| lines.as_mut().map(|lines| lines.extend_from_slice(bytes)));
         Ok(bytes.len())
     }
 
@@ -22,17 +28,24 @@ impl Write for Lines {
     }
 }
 
+/// Logs everything of every test from the first one on. With a subscriber of one test
+/// alone, a line that another test reaches at that moment may stay switched off.
+pub(crate) fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        // All levels, span ends included; sqlx tells its statements, which hold no values.
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_span_events(FmtSpan::FULL)
+            .with_writer(|| OfThisThread)
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+}
+
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn no_log_of_any_level_holds_an_address_a_text_or_a_token(pool: PgPool) {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    // All levels, span ends included; sqlx tells its statements, which hold no values.
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    LINES.set(Some(Vec::new()));
 
     let app = App::with(&pool, "address=6/h", |_| ()).await;
     let url = app.ticket().await;
@@ -53,7 +66,7 @@ async fn no_log_of_any_level_holds_an_address_a_text_or_a_token(pool: PgPool) {
     app.get(&url).await.assert_problem(503);
     app.send(post(&messages, &json!({"message": "And as PDF?"}))).await.assert_problem(503);
 
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = String::from_utf8(LINES.take().unwrap()).unwrap();
     let ticket = app.events()[0].ticket_ref.to_string();
     assert!(log.contains("request not confirmed") && log.contains(&ticket), "{log}");
     let token = url.split_once("token=").unwrap().1;

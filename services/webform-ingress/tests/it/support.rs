@@ -57,6 +57,7 @@ impl App {
         limits: &str,
         change: impl FnOnce(&mut Parts),
     ) -> Self {
+        crate::logs::install();
         let publisher = RecordingPublisher::new();
         let time = Arc::new(Mutex::new("2026-01-05T12:00:00.250Z".parse().unwrap()));
         let seconds = Arc::new(AtomicU64::new(1_000));
