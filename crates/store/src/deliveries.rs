@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use contract::{Author, Channel, ConversationId, DeliveryId};
 use serde_json::Value;
+use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgExecutor, Row as _};
 use uuid::Uuid;
 
@@ -130,21 +131,31 @@ pub async fn begin(
         .fetch_all(executor)
         .await?;
     let mut look = Look::default();
-    let mut due = 0;
+    let (mut due, mut undecodable) = (0, 0);
     for row in rows {
         due = row.try_get::<i64, _>("due")?;
         look.has_more |= row.try_get::<bool, _>("has_next")?;
         match row.try_get::<Option<&str>, _>("state")? {
             None => {}
-            Some("sending") => look.begun.push(Begun::from_row(&row)?),
+            Some("sending") => match decoded(&row) {
+                Some(begun) => look.begun.push(begun),
+                None => undecodable += 1,
+            },
             Some(_) => look.cancelled.push(row.try_get::<Uuid, _>("id")?.into()),
         }
     }
-    let met = look.begun.len() + look.cancelled.len();
+    let met = look.begun.len() + look.cancelled.len() + undecodable;
     let due = usize::try_from(due).map_err(Error::row)?;
     look.skipped = due.saturating_sub(met);
     look.has_more |= due >= limit;
     Ok(look)
+}
+
+/// A delivery whose sending has begun in the table. One that a newer program wrote must
+/// not hold up the others that have begun with it; it comes again after its lease.
+pub(crate) fn decoded<T: for<'r> FromRow<'r, PgRow>>(row: &PgRow) -> Option<T> {
+    let decoded = T::from_row(row);
+    decoded.inspect_err(|error| tracing::error!(%error, "a delivery does not decode")).ok()
 }
 
 pub(crate) const BEGIN: &str = "

@@ -71,7 +71,8 @@ pub async fn finish(
         .bind(column(finished, |f| f.attempt))
         .bind(column(finished, |f| f.at))
         .bind(column(finished, |f| f.ending.state()))
-        .bind(column(finished, |f| f.ending.detail()))
+        // No text of the table can hold U+0000, and a provider may send one.
+        .bind(column(finished, |f| f.ending.detail().replace('\0', "\u{fffd}")))
         .bind(column(finished, |f| f.ending.delay().as_secs_f64()))
         .bind(column(finished, |f| f.ending.provider_id()))
         .bind(column(finished, |f| f.is_reply))

@@ -8,7 +8,7 @@ use sqlx::{FromRow, PgExecutor, Row as _};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::deliveries::Begun;
+use crate::deliveries::{Begun, decoded};
 
 /// A delivery whose sending has begun, with where it goes.
 #[derive(Debug, Clone, FromRow)]
@@ -55,7 +55,7 @@ pub async fn begin(
     for row in rows {
         let id = row.try_get::<Uuid, _>("id")?.into();
         match row.try_get("state")? {
-            "sending" => look.begun.push(BegunSend::from_row(&row)?),
+            "sending" => look.begun.extend(decoded(&row)),
             "outcome_unknown" => look.doubtful.push(id),
             _ => look.cancelled.push(id),
         }

@@ -103,11 +103,11 @@ impl Worker {
             tracing::info!(delivery.id = %id, "cancelled: a person acted first");
         }
         let met = look.begun.len() + look.cancelled.len();
-        let step = match look.skipped {
-            _ if look.has_more => Step::More,
-            0 => Step::Idle,
-            _ if met > 0 => Step::More,
-            _ => Step::Blocked,
+        let step = match (met, look.skipped) {
+            (0, 1..) => Step::Blocked,
+            (_, 1..) => Step::More,
+            (_, 0) if look.has_more => Step::More,
+            (_, 0) => Step::Idle,
         };
         if look.begun.is_empty() {
             return Ok((step, Vec::new()));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bus::Failure;
 use contract::{MetricFact, ReplyId};
-use dispatcher::{Outlet, Wakers, Worker};
+use dispatcher::{Outlet, Step, Wakers, Worker};
 use sqlx::PgPool;
 use store::deliveries::{self, Begun, Ending, Finished};
 use store::outbox::OutboxPublisher;
@@ -38,6 +38,48 @@ async fn a_worker_that_lost_its_lease_can_finish_nothing(pool: PgPool) {
     assert_eq!(while_sending, expected("sending", 2));
     assert_eq!(world.deliveries().await, expected("accepted", 3));
     assert_eq!(world.log.events::<MetricFact>().len(), 1);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_delivery_that_does_not_decode_holds_up_no_other(pool: PgPool) {
+    store_tickets(&pool, [1, 2]).await;
+    let world = World::new(pool);
+    world.handle([events::reply(ticket(1), "one"), events::reply(ticket(2), "two")]).await.unwrap();
+    let newer = "alter table deliveries drop constraint deliveries_author_check;
+                 update deliveries set author = 'robot' where body = 'one'";
+    sqlx::raw_sql(newer).execute(&world.pool).await.unwrap();
+
+    world.send_all().await;
+
+    assert_eq!(world.states().await, ["sending", "accepted"]);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_reason_with_a_nul_is_kept_without_it(pool: PgPool) {
+    store_tickets(&pool, [1]).await;
+    let world = World::new(pool);
+    world.handle([events::reply(ticket(1), "one")]).await.unwrap();
+    let begun = deliveries::begin(&world.pool, "web_form", 10, Duration::ZERO).await.unwrap();
+    let end = ended(&begun.begun[0], Ending::Failed { reason: "no\0body".into() });
+
+    deliveries::finish(&world.pool, "dispatcher", &[end]).await.unwrap();
+
+    assert_eq!(world.states().await, ["failed"]);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_round_that_meets_only_locked_conversations_waits_before_the_next(pool: PgPool) {
+    // As many as a round takes.
+    let numbers = 0..256;
+    store_tickets(&pool, numbers.clone()).await;
+    let world = World::new(pool);
+    world.handle(numbers.map(|number| events::reply(ticket(number), "one"))).await.unwrap();
+    let mut locking = world.pool.begin().await.unwrap();
+    sqlx::query("select from conversations for update").execute(&mut *locking).await.unwrap();
+
+    let (step, _) = world.web_form.step().await.unwrap();
+
+    assert_eq!(step, Step::Blocked);
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
