@@ -2,6 +2,7 @@
 
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::{Context, global};
+use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::record::Headers;
@@ -30,13 +31,21 @@ impl Extractor for FromHeaders<'_> {
 
 /// Writes the current span's context into the headers.
 pub(crate) fn inject(headers: &mut Headers) {
-    let context = tracing::Span::current().context();
+    let context = Span::current().context();
     global::get_text_map_propagator(|propagator| {
         propagator.inject_context(&context, &mut IntoHeaders(headers));
     });
 }
 
+/// Makes a span part of the trace in which the record was produced.
+pub fn continue_in(span: &Span, headers: &Headers) {
+    if !span.is_disabled() {
+        // Fails only where no telemetry is installed.
+        drop(span.set_parent(extract(headers)));
+    }
+}
+
 /// The context that the record's producer was in; the empty one without a header.
-pub fn extract(headers: &Headers) -> Context {
+pub(crate) fn extract(headers: &Headers) -> Context {
     global::get_text_map_propagator(|propagator| propagator.extract(&FromHeaders(headers)))
 }

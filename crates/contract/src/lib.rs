@@ -4,6 +4,7 @@
 //! Generated protobuf types stay private. An event type here is decoded and
 //! checked in one step, and whoever holds one may trust it.
 
+mod cut;
 mod dead_letter;
 mod event;
 mod failure;
@@ -18,6 +19,7 @@ mod webform;
 mod whatsapp;
 mod words;
 
+pub use cut::{CUT_MARK, cut};
 pub use dead_letter::{DeadLetter, DeadLetterClass};
 pub use event::{DecodeError, Event};
 pub use failure::{Classified, FailureClass};

@@ -11,8 +11,8 @@ use sqlx::{FromRow, PgExecutor, Row as _};
 use uuid::Uuid;
 
 use crate::Error;
+use crate::bind::{column, number};
 pub use crate::delivery_ends::{Ending, Finished, finish};
-use crate::identity::column;
 
 /// A part of a reply, or a hand-off, as it enters.
 #[derive(Debug, Clone)]
@@ -40,7 +40,6 @@ pub async fn insert(
     executor: impl PgExecutor<'_>,
     deliveries: &[NewDelivery],
 ) -> Result<u64, Error> {
-    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let done = sqlx::query(
         "insert into deliveries (id, conversation_id, outlet, reply_id, part, author, author_name,
              owner_epoch, first_seq, last_seq, body, hand_off, traceparent)

@@ -10,7 +10,7 @@ use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use crate::Error;
-use crate::identity::column;
+use crate::bind::column;
 use crate::outbox::Columns;
 
 /// How a try ended.
@@ -19,7 +19,11 @@ pub enum Ending {
     /// The provider has it, or the page shows it.
     Accepted { provider_id: Option<String> },
     /// It will never be sent.
-    Failed { reason: String },
+    Failed {
+        reason: String,
+        /// Who goes on with the conversation, if the agent has it.
+        hands_over_to: Option<&'static str>,
+    },
     /// The connection was never made or the provider asks to wait.
     Again { after: Duration, reason: String },
     /// It may have been sent: nothing goes again before somebody has looked.
@@ -34,8 +38,6 @@ pub struct Finished {
     pub attempt: i32,
     pub at: DateTime<Utc>,
     pub ending: Ending,
-    /// Who goes on with the conversation after a failure, if the agent has it.
-    pub hands_over_to: Option<&'static str>,
     /// Whether this may be the conversation's first reply.
     pub is_reply: bool,
     /// Published when it is the first reply.
@@ -47,8 +49,7 @@ pub struct Finished {
 /// Records the ends of tries, in one statement. A try that lost its lease has a
 /// later attempt number in its row and changes nothing. A try whose end is not known,
 /// and one that is to come again, may end once more: a provider can tell later that
-/// it had it. Returns the ids of the
-/// events that were written to the outbox.
+/// it had it. Returns the ids of the events that were written to the outbox.
 pub async fn finish(
     executor: impl PgExecutor<'_>,
     service: &str,
@@ -76,7 +77,7 @@ pub async fn finish(
         .bind(column(finished, |f| f.ending.delay().as_secs_f64()))
         .bind(column(finished, |f| f.ending.provider_id()))
         .bind(column(finished, |f| f.is_reply))
-        .bind(column(finished, |f| f.hands_over_to))
+        .bind(column(finished, |f| f.ending.hands_over_to()))
         .bind(service)
         .bind(entry_deliveries)
         .bind(entry_is_first)
@@ -104,9 +105,16 @@ impl Ending {
     fn detail(&self) -> &str {
         match self {
             Ending::Accepted { .. } => "",
-            Ending::Failed { reason }
+            Ending::Failed { reason, .. }
             | Ending::Again { reason, .. }
             | Ending::Unknown { reason, .. } => reason,
+        }
+    }
+
+    fn hands_over_to(&self) -> Option<&'static str> {
+        match self {
+            Ending::Failed { hands_over_to, .. } => *hands_over_to,
+            Ending::Accepted { .. } | Ending::Again { .. } | Ending::Unknown { .. } => None,
         }
     }
 

@@ -7,8 +7,8 @@ use sqlx::{FromRow, PgExecutor};
 use uuid::Uuid;
 
 use crate::Error;
+use crate::bind::column;
 use crate::deliveries::Begun;
-use crate::identity::column;
 use crate::outbox::Columns;
 
 /// Where a receipt moves a delivery. A failure counts until the message has arrived;

@@ -9,6 +9,7 @@ use contract::{Category, ConversationId, CustomerId, MessageId, Plan, Priority, 
 use sqlx::PgExecutor;
 
 use crate::Error;
+use crate::bind::column;
 use crate::outbox::Columns;
 
 /// A new web ticket with its first message.
@@ -120,11 +121,6 @@ pub async fn store_submissions(
             (ticket_ref, placement)
         })
         .collect())
-}
-
-/// One field of every item, for `unnest`.
-pub(crate) fn column<'a, T, U>(items: &'a [T], field: impl Fn(&'a T) -> U) -> Vec<U> {
-    items.iter().map(field).collect()
 }
 
 pub(crate) const STORE_SUBMISSIONS: &str = "

@@ -2,6 +2,7 @@
 //! caller owns the transaction.
 
 pub mod audit;
+mod bind;
 pub mod conversations;
 pub mod customers;
 pub mod deliveries;

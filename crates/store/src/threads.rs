@@ -8,7 +8,8 @@ use sqlx::{FromRow, PgExecutor};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::identity::{NewMessage, column};
+use crate::bind::{column, number};
+use crate::identity::NewMessage;
 use crate::outbox::{Columns, EntryRow};
 
 /// What stands for a message that belongs to an existing ticket.
@@ -110,8 +111,8 @@ pub async fn append(
     }
     let rows: Vec<AppendedRow> = sqlx::query_as(APPEND_MESSAGES)
         .bind(column(appends, |a| a.conversation_id.as_uuid()))
-        .bind(column(appends, |a| i64::try_from(a.after_seq).unwrap_or(i64::MAX)))
-        .bind(column(appends, |a| i64::try_from(a.messages.len()).unwrap_or(i64::MAX)))
+        .bind(column(appends, |a| number(a.after_seq)))
+        .bind(column(appends, |a| number(a.messages.len() as u64)))
         .bind(column(&messages, |(conversation, _, _)| *conversation))
         .bind(column(&messages, |(_, seq, _)| *seq))
         .bind(column(&messages, |(_, _, message)| message.id.as_uuid()))

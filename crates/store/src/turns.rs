@@ -14,7 +14,7 @@ use sqlx::{FromRow, PgExecutor};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::identity::column;
+use crate::bind::{column, number};
 use crate::outbox::{Columns, EntryRow};
 
 /// The service whose relay publishes what turns left.
@@ -150,10 +150,6 @@ pub async fn read(
 /// A number of the database that is never negative: a check stands on it.
 fn count(number: i64) -> u64 {
     number.unsigned_abs()
-}
-
-fn number(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn word<T: TryFrom<String>>(text: Option<String>) -> Result<Option<T>, Error>

@@ -10,7 +10,8 @@ use sqlx::{FromRow, PgExecutor};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::identity::{NewMessage, column};
+use crate::bind::{column, number};
+use crate::identity::NewMessage;
 use crate::outbox::Columns;
 use crate::threads::{Appended, AppendedRow};
 use crate::whatsapp_sql;
@@ -206,8 +207,4 @@ pub async fn store(
         .fetch_all(executor)
         .await?;
     Appended::of(rows)
-}
-
-fn number(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

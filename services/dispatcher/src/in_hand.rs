@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use contract::{Author, EventMeta, Fact, MetricFact};
 use store::deliveries::{Begun, Ending, Finished};
 use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// When a send whose outcome is unknown is looked up: a callback is quicker, mostly.
 pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(60);
@@ -18,15 +17,6 @@ pub(crate) struct InHand {
     pub(crate) span: Span,
 }
 
-/// How a try ended.
-#[derive(Debug)]
-pub(crate) enum End {
-    Accepted { provider_id: Option<String> },
-    Again { after: Duration, reason: String },
-    Failed { reason: String, hands_over_to: Option<&'static str> },
-    Unknown { reason: String },
-}
-
 impl InHand {
     pub(crate) fn new(delivery: Begun, outlet: &str) -> Self {
         let span = tracing::info_span!(
@@ -35,33 +25,24 @@ impl InHand {
             delivery.outlet = outlet,
             conversation.id = %delivery.conversation_id,
         );
-        if let Some(traceparent) = delivery.traceparent.as_ref().filter(|_| !span.is_disabled()) {
+        if let Some(traceparent) = &delivery.traceparent {
             let mut headers = Headers::default();
             headers.insert("traceparent", traceparent.clone());
-            // Fails only where no telemetry is installed.
-            drop(span.set_parent(bus::trace::extract(&headers)));
+            bus::trace::continue_in(&span, &headers);
         }
         Self { delivery, span }
     }
 
     /// The end of this try, in the database's time: when it began, and how long ago
     /// that was.
-    pub(crate) fn finished(&self, end: End, elapsed: Duration) -> Finished {
+    pub(crate) fn finished(&self, ending: Ending, elapsed: Duration) -> Finished {
         let delivery = &self.delivery;
         let at = delivery.begun_at + elapsed;
         let is_reply = delivery.hand_off.is_none()
             && (delivery.author == Author::Person || delivery.last_seq > 0);
-        let mut hands_over_to = None;
-        let mut records = Vec::new();
-        let ending = match end {
-            End::Accepted { provider_id } => Ending::Accepted { provider_id },
-            End::Again { after, reason } => Ending::Again { after, reason },
-            End::Unknown { reason } => Ending::Unknown { look_after: FIRST_LOOK, reason },
-            End::Failed { reason, hands_over_to: person } => {
-                hands_over_to = person;
-                records.push(self.send_failed(at, &reason));
-                Ending::Failed { reason }
-            }
+        let records = match &ending {
+            Ending::Failed { reason, .. } => vec![self.send_failed(at, reason)],
+            _ => Vec::new(),
         };
         let first_reply = delivery
             .unanswered_since
@@ -73,7 +54,6 @@ impl InHand {
             attempt: delivery.attempt,
             at,
             ending,
-            hands_over_to,
             is_reply,
             first_reply,
             records,

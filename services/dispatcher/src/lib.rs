@@ -2,6 +2,7 @@
 //! writes deliveries down, one worker per outlet that sends them, and a consumer of
 //! what providers tell about them later.
 
+mod ends;
 mod in_hand;
 mod intake;
 mod outlet;

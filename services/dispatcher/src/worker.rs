@@ -5,14 +5,14 @@ use std::time::Duration;
 use bus::Record;
 use contract::{Classified as _, FailureClass};
 use sqlx::PgPool;
-use store::deliveries;
+use store::deliveries::{self, Ending};
 use store::outbox::OutboxPublisher;
 use store::{Error, retry_serialization};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::SERVICE;
-use crate::in_hand::{End, InHand, chain};
+use crate::ends;
+use crate::in_hand::{InHand, chain};
 use crate::outlet::{Outlet, Wakers};
 
 /// Deliveries in one round: enough to share round trips, few enough that a round
@@ -67,7 +67,7 @@ impl Worker {
             let next_round = Instant::now() + PACE;
             let (wait, wakes) = match self.step().await {
                 Ok((step, facts)) => {
-                    self.publish(facts).await;
+                    ends::publish(&self.outbox, facts).await;
                     in_vain = if step == Step::Blocked { in_vain + 1 } else { 0 };
                     match step {
                         Step::Idle => (IDLE, true),
@@ -117,25 +117,15 @@ impl Worker {
         for delivery in look.begun {
             let in_hand = InHand::new(delivery, self.outlet.as_str());
             let end = match self.outlet.send(&in_hand.delivery).await {
-                Ok(()) => End::Accepted { provider_id: None },
-                Err(error) => End::Failed { reason: error.to_string(), hands_over_to: None },
+                Ok(()) => Ending::Accepted { provider_id: None },
+                Err(error) => Ending::Failed { reason: error.to_string(), hands_over_to: None },
             };
             finished.push(in_hand.finished(end, begun_at.elapsed()));
             spans.push(in_hand.span);
         }
-        let written =
-            retry_serialization(|| deliveries::finish(&self.pool, SERVICE, &finished)).await?;
+        let facts = ends::write(&self.pool, &finished).await?;
         drop(spans);
-        let records =
-            finished.into_iter().flat_map(|end| end.first_reply.into_iter().chain(end.records));
-        Ok((step, records.filter(|record| written.contains(&record.event_id)).collect()))
-    }
-
-    /// What is not published here stays in the outbox for the relay.
-    async fn publish(&self, facts: Vec<Record>) {
-        if let Err(error) = self.outbox.publish(facts).await {
-            tracing::warn!(error.cause_chain = chain(&error), "facts wait in the outbox");
-        }
+        Ok((step, facts))
     }
 
     fn report(&self, error: &Error) {

@@ -8,13 +8,12 @@ use chrono::{DateTime, Utc};
 use contract::{
     Channel, Classified, ConversationId, CustomerId, EventId, EventMeta, Fact, FailureClass,
     MessageId, MetricFact, Submission, TicketBody, TicketEvent, TicketRef, WebformBody,
-    WebformInbound,
+    WebformInbound, cut,
 };
 use store::identity::{NewMessage, NewSubmission};
 use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use crate::text::{BODY_BYTES, LINE_BYTES, content_hash, cut, normal_email};
+use crate::text::{BODY_BYTES, LINE_BYTES, content_hash, normal_email};
 
 /// An event that no version of this program can store.
 #[derive(Debug, thiserror::Error)]
@@ -199,9 +198,6 @@ fn alias_record(meta: &EventMeta) -> Record {
 /// Continues the event's trace: one batch holds many traces.
 fn span(event: &WebformInbound, received: &Received) -> Span {
     let span = tracing::info_span!("resolve", ticket.ref = %event.ticket_ref);
-    if !span.is_disabled() {
-        // Fails only where no telemetry is installed.
-        drop(span.set_parent(bus::trace::extract(&received.headers)));
-    }
+    bus::trace::continue_in(&span, &received.headers);
     span
 }

@@ -7,18 +7,17 @@ use bus::Received;
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     Channel, ConversationId, CustomerId, EventId, MessageId, Plan, TicketRef, WhatsappBody,
-    WhatsappInbound, WhatsappMessage,
+    WhatsappInbound, WhatsappMessage, cut,
 };
 use serde_json::{Value, json};
 use store::identity::NewMessage;
 use store::whatsapp::{Known, Opening, Thread, ThreadMessage};
 use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::intake::{received_record, records};
 use crate::opt_out::{Wish, wish};
 use crate::phone::normal_phone;
-use crate::text::{BODY_BYTES, clean_name, cut};
+use crate::text::{BODY_BYTES, clean_name};
 
 /// After so long without a word from either side the next message is a new matter.
 const IDLE: TimeDelta = TimeDelta::hours(24);
@@ -218,9 +217,6 @@ fn attachments(message: &WhatsappMessage) -> Value {
 /// Continues the event's trace: one batch holds many traces.
 fn span(message_sid: &str, received: &Received) -> Span {
     let span = tracing::info_span!("resolve", message.sid = message_sid);
-    if !span.is_disabled() {
-        // Fails only where no telemetry is installed.
-        drop(span.set_parent(bus::trace::extract(&received.headers)));
-    }
+    bus::trace::continue_in(&span, &received.headers);
     span
 }

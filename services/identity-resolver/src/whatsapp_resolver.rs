@@ -39,6 +39,9 @@ impl BatchHandler for WhatsappResolver {
 
     async fn handle_batch(&self, batch: Vec<(WhatsappInbound, Received)>) -> Result<(), Failure> {
         let messages = messages(batch);
+        if messages.is_empty() {
+            return Ok(());
+        }
         let mut committed = Vec::new();
         let stored = self.store(&messages, &mut committed).await;
         // Also after a failure: what is committed need not wait for its redelivery.
@@ -66,16 +69,13 @@ impl WhatsappResolver {
         let mut waiting: Vec<&Inbound> = messages.iter().collect();
         let mut repeated = Vec::new();
         for _ in 0..LOOKS {
+            let groups = self.look_up(&waiting, &mut repeated).await?;
+            waiting = self.write(groups, committed).await?;
             if waiting.is_empty() {
                 return Ok(publish_again(&self.pool, &repeated, committed).await?);
             }
-            let groups = self.look_up(&waiting, &mut repeated).await?;
-            waiting = self.write(groups, committed).await?;
         }
-        match waiting.is_empty() {
-            true => Ok(publish_again(&self.pool, &repeated, committed).await?),
-            false => Err(NotYet::Moving.into()),
-        }
+        Err(NotYet::Moving.into())
     }
 
     /// The messages by sender, without those that are stored already.

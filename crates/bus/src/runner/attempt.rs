@@ -126,10 +126,7 @@ fn span(around: &Surroundings, items: &[(LaneId, Item)]) -> Span {
         return span;
     }
     match items {
-        [(_, item)] => {
-            // Fails only where no telemetry is installed.
-            drop(span.set_parent(trace::extract(&item.received.headers)));
-        }
+        [(_, item)] => trace::continue_in(&span, &item.received.headers),
         items => {
             for (_, item) in items {
                 let context = trace::extract(&item.received.headers);

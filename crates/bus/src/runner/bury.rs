@@ -6,7 +6,6 @@ use bytes::Bytes;
 use contract::{DeadLetter, DeadLetterClass, EventId, EventMeta, Topic};
 use tokio::time::sleep;
 use tracing::Instrument as _;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::attempt::Surroundings;
 use super::state::Burial;
@@ -29,10 +28,7 @@ pub(crate) async fn bury(around: &Surroundings, publisher: &dyn Publisher, buria
         otel.kind = "producer",
         messaging.destination.name = Topic::DeadLetters.name(),
     );
-    if !span.is_disabled() {
-        // Fails only where no telemetry is installed.
-        drop(span.set_parent(trace::extract(&burial.item.received.headers)));
-    }
+    trace::continue_in(&span, &burial.item.received.headers);
     async {
         let mut letter = letter(around, burial);
         let mut pause = FIRST_PAUSE;

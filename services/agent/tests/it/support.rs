@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agent::{Agent, Builtin, Model, Policy, TurnSettings};
 use bus::{Failure, Handler as _, Headers, Outcome, Received};
-use contract::{ConversationId, Topic};
+use contract::{ConversationId, HandOff, Outgoing, OutgoingBody, Reply, Topic};
 use sqlx::PgPool;
 use store::outbox::OutboxPublisher;
 use testkit::{RecordingPublisher, events};
@@ -136,6 +136,28 @@ pub(crate) async fn try_to_handle<M: Model>(
 /// As [`try_to_handle`], for an event that is done at the first try.
 pub(crate) async fn handle<M: Model>(agent: &Agent<M>, conversation: ConversationId, seq: u64) {
     assert_eq!(try_to_handle(agent, conversation, seq, 1).await.unwrap(), Outcome::Done);
+}
+
+/// The replies that an agent has published.
+pub(crate) fn replies(publisher: &RecordingPublisher) -> Vec<Reply> {
+    let outgoing = publisher.events::<Outgoing>().into_iter();
+    outgoing
+        .filter_map(|event| match event.body {
+            OutgoingBody::Reply(reply) => Some(reply),
+            OutgoingBody::HandOff(_) => None,
+        })
+        .collect()
+}
+
+/// The hand-offs that an agent has published.
+pub(crate) fn hand_offs(publisher: &RecordingPublisher) -> Vec<HandOff> {
+    let outgoing = publisher.events::<Outgoing>().into_iter();
+    outgoing
+        .filter_map(|event| match event.body {
+            OutgoingBody::HandOff(hand_off) => Some(hand_off),
+            OutgoingBody::Reply(_) => None,
+        })
+        .collect()
 }
 
 /// One number of the conversation's rows.

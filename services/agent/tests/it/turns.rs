@@ -1,34 +1,12 @@
 //! What a turn decides and publishes.
 
-use contract::{
-    Author, Category, Fact, HandOff, MetricFact, Outgoing, OutgoingBody, Priority, Reply, ReplyId,
-    TurnId, TurnOutcome,
-};
+use contract::{Author, Category, Fact, MetricFact, Priority, ReplyId, TurnId, TurnOutcome};
 use sqlx::PgPool;
-use testkit::RecordingPublisher;
 
 use crate::models::Generous;
-use crate::support::{self, HANDLED, TURNS, agent, builtin, conversation, count, handle};
-
-fn replies(publisher: &RecordingPublisher) -> Vec<Reply> {
-    let outgoing = publisher.events::<Outgoing>().into_iter();
-    outgoing
-        .filter_map(|event| match event.body {
-            OutgoingBody::Reply(reply) => Some(reply),
-            OutgoingBody::HandOff(_) => None,
-        })
-        .collect()
-}
-
-fn hand_offs(publisher: &RecordingPublisher) -> Vec<HandOff> {
-    let outgoing = publisher.events::<Outgoing>().into_iter();
-    outgoing
-        .filter_map(|event| match event.body {
-            OutgoingBody::HandOff(hand_off) => Some(hand_off),
-            OutgoingBody::Reply(_) => None,
-        })
-        .collect()
-}
+use crate::support::{
+    self, HANDLED, TURNS, agent, builtin, conversation, count, hand_offs, handle, replies,
+};
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_question_is_answered_from_the_article_that_fits_and_cites_it(pool: PgPool) {

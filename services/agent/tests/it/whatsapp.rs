@@ -1,11 +1,13 @@
 //! What a turn says on WhatsApp, with and without words to answer.
 
-use contract::{ConversationId, HandOff, Outgoing, OutgoingBody, TurnOutcome};
+use contract::{ConversationId, TurnOutcome};
 use sqlx::PgPool;
 use testkit::RecordingPublisher;
 use uuid::Uuid;
 
-use crate::support::{self, HANDLED, TURNS, add_message, builtin, conversation, count, handle};
+use crate::support::{
+    self, HANDLED, TURNS, add_message, builtin, conversation, count, hand_offs, handle, replies,
+};
 
 /// A WhatsApp conversation whose only message, with these attachments, is long stored.
 async fn whatsapp(pool: &PgPool, text: &str, attachments: &'static str) -> ConversationId {
@@ -28,23 +30,7 @@ async fn attach(pool: &PgPool, attachments: &'static str) {
 }
 
 fn messages(publisher: &RecordingPublisher) -> Vec<Vec<String>> {
-    let outgoing = publisher.events::<Outgoing>().into_iter();
-    outgoing
-        .filter_map(|event| match event.body {
-            OutgoingBody::Reply(reply) => Some(reply.parts),
-            OutgoingBody::HandOff(_) => None,
-        })
-        .collect()
-}
-
-fn hand_offs(publisher: &RecordingPublisher) -> Vec<HandOff> {
-    let outgoing = publisher.events::<Outgoing>().into_iter();
-    outgoing
-        .filter_map(|event| match event.body {
-            OutgoingBody::HandOff(hand_off) => Some(hand_off),
-            OutgoingBody::Reply(_) => None,
-        })
-        .collect()
+    replies(publisher).into_iter().map(|reply| reply.parts).collect()
 }
 
 async fn outcome(pool: &PgPool, id: ConversationId) -> (String, String) {

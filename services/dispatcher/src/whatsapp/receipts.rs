@@ -3,20 +3,20 @@
 
 use std::time::Duration;
 
-use bus::{BatchHandler, Failure, Received, Record};
+use bus::{BatchHandler, Failure, Received};
 use channels::twilio::errors::{Action, ErrorTable};
 use contract::{DeliveryId, WhatsappBody, WhatsappInbound, WhatsappStatus};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
 use sqlx::PgPool;
-use store::deliveries;
+use store::deliveries::{Ending, Finished};
 use store::delivery_receipts::{self, Known, Rank, Receipt};
 use store::outbox::OutboxPublisher;
 use store::retry_serialization;
 
 use super::{OUTLET, is_failure, successor};
-use crate::SERVICE;
-use crate::in_hand::{End, InHand, chain};
+use crate::in_hand::InHand;
+use crate::{SERVICE, ends};
 
 /// Moves deliveries by what their provider tells.
 pub struct Receipts {
@@ -58,7 +58,8 @@ impl Receipts {
             retry_serialization(|| delivery_receipts::apply(&self.pool, SERVICE, &receipts))
                 .await?;
         let records = receipts.into_iter().filter_map(|receipt| receipt.failed);
-        self.publish(records.filter(|record| written.contains(&record.event_id)).collect()).await;
+        let facts = records.filter(|record| written.contains(&record.event_id)).collect();
+        ends::publish(&self.outbox, facts).await;
         Ok(())
     }
 
@@ -96,21 +97,14 @@ impl Receipts {
                 "pending" => *rank != Rank::Failed && known.delivery.attempt > 0,
                 _ => false,
             };
-            let stands =
-                finished.iter().any(|end: &deliveries::Finished| end.id == known.delivery.id);
+            let stands = finished.iter().any(|end: &Finished| end.id == known.delivery.id);
             if is_open && !stands {
                 let provider_id = Some(status.message_sid.clone());
                 let in_hand = InHand::new(known.delivery.clone(), OUTLET);
-                finished.push(in_hand.finished(End::Accepted { provider_id }, Duration::ZERO));
+                finished.push(in_hand.finished(Ending::Accepted { provider_id }, Duration::ZERO));
             }
         }
-        if finished.is_empty() {
-            return Ok(());
-        }
-        let written =
-            retry_serialization(|| deliveries::finish(&self.pool, SERVICE, &finished)).await?;
-        let records = finished.into_iter().filter_map(|end| end.first_reply);
-        self.publish(records.filter(|record| written.contains(&record.event_id)).collect()).await;
+        ends::publish(&self.outbox, ends::write(&self.pool, &finished).await?).await;
         Ok(())
     }
 
@@ -137,12 +131,6 @@ impl Receipts {
                     .send_failed(delivery.begun_at, &meaning.reason)
             }),
             reason: meaning.map(|meaning| meaning.reason),
-        }
-    }
-
-    async fn publish(&self, facts: Vec<Record>) {
-        if let Err(error) = self.outbox.publish(facts).await {
-            tracing::warn!(error.cause_chain = chain(&error), "facts wait in the outbox");
         }
     }
 }

@@ -4,19 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Record;
 use channels::twilio::client::{Listed, TwilioClient};
 use sqlx::PgPool;
-use store::deliveries;
+use store::Error;
+use store::deliveries::Ending;
 use store::delivery_doubts::{self, Doubt};
 use store::jobs::{self, Schedule};
 use store::outbox::OutboxPublisher;
-use store::{Error, retry_serialization};
 use tokio_util::sync::CancellationToken;
 
 use super::{ASK_AFTER, OUTLET, is_failure, successor};
-use crate::SERVICE;
-use crate::in_hand::{End, FIRST_LOOK, InHand, chain};
+use crate::ends;
+use crate::in_hand::{FIRST_LOOK, InHand};
 
 /// Doubts looked at in one round, one after another: they are rare, and two with the
 /// same text must not both take the same message for theirs.
@@ -85,21 +84,14 @@ impl Recovery {
         let in_hand = InHand::new(doubt.delivery, OUTLET);
         let end = if is_failure(&listed.status) {
             let meaning = self.client.table().meaning(listed.error_code);
-            End::Failed { hands_over_to: successor(&meaning), reason: meaning.reason }
+            Ending::Failed { hands_over_to: successor(&meaning), reason: meaning.reason }
         } else {
-            End::Accepted { provider_id: Some(listed.sid) }
+            Ending::Accepted { provider_id: Some(listed.sid) }
         };
         let finished = [in_hand.finished(end, Duration::ZERO)];
-        let written =
-            retry_serialization(|| deliveries::finish(&self.pool, SERVICE, &finished)).await?;
+        let facts = ends::write(&self.pool, &finished).await?;
         tracing::info!(delivery.id = %in_hand.delivery.id, "found in the provider's list");
-        let [end] = finished;
-        let records = end.first_reply.into_iter().chain(end.records);
-        let records: Vec<Record> =
-            records.filter(|record| written.contains(&record.event_id)).collect();
-        if let Err(error) = self.outbox.publish(records).await {
-            tracing::warn!(error.cause_chain = chain(&error), "facts wait in the outbox");
-        }
+        ends::publish(&self.outbox, facts).await;
         Ok(())
     }
 }

@@ -4,13 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Record;
 use channels::twilio::client::{REQUEST_LIMIT, Sent, Text, TwilioClient};
 use channels::twilio::errors::{Action, Meaning};
 use channels::twilio::window::OpenWindow;
 use contract::DeliveryId;
 use sqlx::PgPool;
-use store::deliveries::{self, Finished};
+use store::deliveries::{Ending, Finished};
 use store::delivery_sends::{self, BegunSend};
 use store::outbox::OutboxPublisher;
 use store::{Error, retry_serialization};
@@ -21,8 +20,8 @@ use tracing::Instrument as _;
 
 use super::pace::Pace;
 use super::{OUTLET, SUPPORT_QUEUE, is_failure, successor};
-use crate::SERVICE;
-use crate::in_hand::{End, FIRST_LOOK, InHand, chain};
+use crate::ends;
+use crate::in_hand::{FIRST_LOOK, InHand, chain};
 use crate::outlet::Wakers;
 
 /// How often a worker looks for what another replica has written down.
@@ -166,15 +165,9 @@ impl WhatsappWorker {
         if ended.is_empty() {
             return Ok(());
         }
-        let written =
-            retry_serialization(|| deliveries::finish(&self.pool, SERVICE, ended)).await?;
-        let records =
-            ended.drain(..).flat_map(|end| end.first_reply.into_iter().chain(end.records));
-        let records: Vec<Record> =
-            records.filter(|record| written.contains(&record.event_id)).collect();
-        if let Err(error) = self.outbox.publish(records).await {
-            tracing::warn!(error.cause_chain = chain(&error), "facts wait in the outbox");
-        }
+        let facts = ends::write(&self.pool, ended).await?;
+        ended.clear();
+        ends::publish(&self.outbox, facts).await;
         Ok(())
     }
 }
@@ -194,7 +187,7 @@ impl Attempt {
         in_hand.finished(end, self.begun_at.elapsed())
     }
 
-    async fn send(&self, begun: &BegunSend) -> End {
+    async fn send(&self, begun: &BegunSend) -> Ending {
         let delivery = &begun.delivery;
         let Some(to) = begun.address.as_deref() else {
             return failed("the conversation has no address");
@@ -207,7 +200,7 @@ impl Attempt {
         };
         let late = || {
             let reason = "its turn did not come in time".to_owned();
-            End::Again { after: Duration::ZERO, reason }
+            Ending::Again { after: Duration::ZERO, reason }
         };
         let Some(start) = self.pace.start(Instant::now(), self.start_until) else {
             return late();
@@ -227,37 +220,37 @@ impl Attempt {
         self.end(sent, delivery.id, delivery.attempt)
     }
 
-    fn end(&self, sent: Sent, id: DeliveryId, attempt: i32) -> End {
+    fn end(&self, sent: Sent, id: DeliveryId, attempt: i32) -> Ending {
         match sent {
             Sent::Accepted { status, error_code, .. } if is_failure(&status) => {
                 refused(id, self.client.table().meaning(error_code))
             }
-            Sent::Accepted { sid, .. } => End::Accepted { provider_id: Some(sid) },
+            Sent::Accepted { sid, .. } => Ending::Accepted { provider_id: Some(sid) },
             Sent::Again { after, reason } => {
                 let after = after.unwrap_or_else(|| back_off(id, attempt));
                 tracing::info!(delivery.id = %id, reason, "not sent, comes again");
-                End::Again { after, reason }
+                Ending::Again { after, reason }
             }
             Sent::Refused(meaning) => refused(id, meaning),
             Sent::Unknown { reason } => {
                 tracing::warn!(delivery.id = %id, reason, "the outcome of a send is unknown");
-                End::Unknown { reason }
+                Ending::Unknown { look_after: FIRST_LOOK, reason }
             }
         }
     }
 }
 
-fn failed(reason: &str) -> End {
-    End::Failed { reason: reason.to_owned(), hands_over_to: Some(SUPPORT_QUEUE) }
+fn failed(reason: &str) -> Ending {
+    Ending::Failed { reason: reason.to_owned(), hands_over_to: Some(SUPPORT_QUEUE) }
 }
 
-fn refused(id: DeliveryId, meaning: Meaning) -> End {
+fn refused(id: DeliveryId, meaning: Meaning) -> Ending {
     if meaning.action == Action::Settings {
         tracing::error!(delivery.id = %id, reason = meaning.reason, "a setting must be mended");
     } else {
         tracing::warn!(delivery.id = %id, reason = meaning.reason, "a send was refused");
     }
-    End::Failed { hands_over_to: successor(&meaning), reason: meaning.reason }
+    Ending::Failed { hands_over_to: successor(&meaning), reason: meaning.reason }
 }
 
 /// Twice as long with every try, up to a tenth more by delivery: those that failed

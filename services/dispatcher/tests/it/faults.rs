@@ -25,7 +25,8 @@ async fn a_worker_that_lost_its_lease_can_finish_nothing(pool: PgPool) {
     world.handle([events::reply(ticket(1), "Choose Export.")]).await.unwrap();
     let first = deliveries::begin(&world.pool, "web_form", 10, Duration::ZERO).await.unwrap();
     let second = deliveries::begin(&world.pool, "web_form", 10, Duration::ZERO).await.unwrap();
-    let late = ended(&first.begun[0], Ending::Failed { reason: "late".into() });
+    let late =
+        ended(&first.begun[0], Ending::Failed { reason: "late".into(), hands_over_to: None });
 
     deliveries::finish(&world.pool, "dispatcher", std::slice::from_ref(&late)).await.unwrap();
     let while_sending = world.deliveries().await;
@@ -60,7 +61,8 @@ async fn a_reason_with_a_nul_is_kept_without_it(pool: PgPool) {
     let world = World::new(pool);
     world.handle([events::reply(ticket(1), "one")]).await.unwrap();
     let begun = deliveries::begin(&world.pool, "web_form", 10, Duration::ZERO).await.unwrap();
-    let end = ended(&begun.begun[0], Ending::Failed { reason: "no\0body".into() });
+    let end =
+        ended(&begun.begun[0], Ending::Failed { reason: "no\0body".into(), hands_over_to: None });
 
     deliveries::finish(&world.pool, "dispatcher", &[end]).await.unwrap();
 
@@ -198,7 +200,6 @@ fn ended(begun: &Begun, ending: Ending) -> Finished {
         attempt: begun.attempt,
         at: begun.begun_at,
         ending,
-        hands_over_to: None,
         is_reply: true,
         first_reply: None,
         records: Vec::new(),

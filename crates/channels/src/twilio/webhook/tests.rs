@@ -2,11 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use contract::CUT_MARK;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use proptest::prelude::*;
 use sha1::Sha1;
 
-use super::text::CUT_MARK;
 use super::*;
 use crate::twilio::form::pairs;
 use crate::twilio::signature::{Request, Verifier};

@@ -1,5 +1,7 @@
 //! Bounds and harmless forms of what a customer writes.
 
+use contract::cut;
+
 /// WhatsApp carries 4,096 characters, of four bytes at most: twice that.
 pub(super) const BODY_BYTES: usize = 32 << 10;
 
@@ -12,22 +14,10 @@ pub(super) const LINE_CHARS: usize = 200;
 /// Characters kept of a word of Twilio's, such as a type.
 pub(super) const WORD_CHARS: usize = 100;
 
-/// Stands where a text was cut.
-pub(super) const CUT_MARK: &str = "\n[cut here: the text was longer]";
-
 /// A message as it was written, but for U+0000, which no database keeps; cut between
 /// characters, the mark included.
 pub(super) fn body(text: &str, most_bytes: usize) -> String {
-    let mut text = text.replace('\0', "\u{FFFD}");
-    if text.len() > most_bytes {
-        let mut end = most_bytes.saturating_sub(CUT_MARK.len());
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push_str(CUT_MARK);
-    }
-    text
+    cut(text.replace('\0', "\u{FFFD}"), most_bytes)
 }
 
 /// One line: white space and control characters become spaces, and what turns the

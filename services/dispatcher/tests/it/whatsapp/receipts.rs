@@ -99,7 +99,6 @@ async fn a_callback_before_our_own_answer_links_the_message_by_the_delivery(pool
         attempt: begun.attempt,
         at: begun.begun_at,
         ending: Ending::Accepted { provider_id: Some("SM1".into()) },
-        hands_over_to: None,
         is_reply: true,
         first_reply: None,
         records: Vec::new(),
