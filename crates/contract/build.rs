@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::path::Path;
 
-const FILES: [&str; 7] =
-    ["meta", "webform", "whatsapp", "ticket", "outgoing", "metric", "dead_letter"];
+const FILES: [&str; 8] =
+    ["meta", "email", "webform", "whatsapp", "ticket", "outgoing", "metric", "dead_letter"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");

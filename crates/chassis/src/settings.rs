@@ -14,8 +14,10 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use crate::operator::OperatorTokens;
 use crate::run::SettingsError;
 
+mod gmail;
 mod twilio;
 
+pub use gmail::{GmailAccount, GmailSettings, PubsubSettings};
 pub use twilio::{TwilioAccount, TwilioSettings};
 
 /// What every process has.
@@ -246,6 +248,14 @@ impl PublicUrlSettings {
     pub fn first(&self) -> &str {
         self.public_base_url.first().map_or("", |url| url.trim_end_matches('/'))
     }
+}
+
+/// The URL without its trailing slashes, if paths can be put behind it.
+fn base_url(text: &str) -> Option<String> {
+    let text = text.trim().trim_end_matches('/');
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let is_base = !host.is_empty() && !host.contains(['?', '#', ' ']);
+    is_base.then(|| text.to_owned())
 }
 
 #[cfg(test)]

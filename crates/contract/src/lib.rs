@@ -6,6 +6,7 @@
 
 mod cut;
 mod dead_letter;
+mod email;
 mod event;
 mod failure;
 mod id;
@@ -21,6 +22,10 @@ mod words;
 
 pub use cut::{CUT_MARK, cut};
 pub use dead_letter::{DeadLetter, DeadLetterClass};
+pub use email::{
+    Authentication, BounceAction, EmailAttachment, EmailBody, EmailBounce, EmailInbound,
+    EmailMessage, MailKind, MailboxNotification, UnreadableEmail,
+};
 pub use event::{DecodeError, Event};
 pub use failure::{Classified, FailureClass};
 pub use id::{

@@ -37,10 +37,7 @@ impl EventMeta {
         wire::EventMeta {
             event_id: self.event_id.to_string(),
             cause_id: self.cause_id.to_string(),
-            event_time: Some(prost_types::Timestamp {
-                seconds: self.event_time.timestamp(),
-                nanos: self.event_time.timestamp_subsec_micros() as i32 * 1_000,
-            }),
+            event_time: Some(to_timestamp(self.event_time)),
             schema_version: self.schema_version,
         }
     }
@@ -48,12 +45,10 @@ impl EventMeta {
     pub(crate) fn from_wire(meta: Option<wire::EventMeta>) -> Result<Self, DecodeError> {
         let meta = meta.ok_or(DecodeError::Field("meta"))?;
         let time = meta.event_time.ok_or(DecodeError::Field("meta.event_time"))?;
-        let nanos = u32::try_from(time.nanos).map_err(|_| DecodeError::Field("meta.event_time"))?;
         Ok(Self {
             event_id: parse(&meta.event_id, "meta.event_id")?,
             cause_id: parse(&meta.cause_id, "meta.cause_id")?,
-            event_time: DateTime::from_timestamp(time.seconds, nanos)
-                .ok_or(DecodeError::Field("meta.event_time"))?,
+            event_time: from_timestamp(time, "meta.event_time")?,
             schema_version: meta.schema_version,
         })
     }
@@ -65,4 +60,31 @@ pub(crate) fn parse<T: std::str::FromStr>(
     field: &'static str,
 ) -> Result<T, DecodeError> {
     text.parse().map_err(|_| DecodeError::Field(field))
+}
+
+/// To the microsecond, which is what the database keeps.
+pub(crate) fn to_timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: time.timestamp(),
+        nanos: time.timestamp_subsec_micros() as i32 * 1_000,
+    }
+}
+
+pub(crate) fn from_timestamp(
+    time: prost_types::Timestamp,
+    field: &'static str,
+) -> Result<DateTime<Utc>, DecodeError> {
+    let nanos = u32::try_from(time.nanos).ok();
+    let time = nanos.and_then(|nanos| DateTime::from_timestamp(time.seconds, nanos));
+    time.ok_or(DecodeError::Field(field))
+}
+
+/// A text that must be there, or its field by name.
+pub(crate) fn required(text: String, field: &'static str) -> Result<String, DecodeError> {
+    if text.is_empty() { Err(DecodeError::Field(field)) } else { Ok(text) }
+}
+
+/// An empty text means that there is none.
+pub(crate) fn optional(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::event::{DecodeError, Event};
 use crate::id::DeliveryId;
-use crate::meta::{EventMeta, parse};
+use crate::meta::{EventMeta, optional, parse, required};
 use crate::topic::Topic;
 use crate::wire;
 
@@ -200,12 +200,4 @@ impl WhatsappMessage {
             opt_out_type: optional(message.opt_out_type),
         })
     }
-}
-
-fn required(text: String, field: &'static str) -> Result<String, DecodeError> {
-    if text.is_empty() { Err(DecodeError::Field(field)) } else { Ok(text) }
-}
-
-fn optional(text: String) -> Option<String> {
-    Some(text).filter(|text| !text.is_empty())
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::PublicUrlSettings;
+use super::{PublicUrlSettings, base_url};
 use crate::run::SettingsError;
 
 const CHANNEL: &str = "whatsapp:";
@@ -107,14 +107,6 @@ fn is_sender(text: &str) -> bool {
     (7..=15).contains(&digits.len())
         && digits.bytes().all(|byte| byte.is_ascii_digit())
         && !digits.starts_with('0')
-}
-
-/// The URL without its trailing slashes, if paths can be put behind it.
-fn base_url(text: &str) -> Option<String> {
-    let text = text.trim().trim_end_matches('/');
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
-    let is_base = !host.is_empty() && !host.contains(['?', '#', ' ']);
-    is_base.then(|| text.to_owned())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use contract::{
     WhatsappInbound, WhatsappLocation, WhatsappMedia, WhatsappMessage, WhatsappStatus,
 };
 
-fn meta(name: &str) -> EventMeta {
+pub(crate) fn meta(name: &str) -> EventMeta {
     let time: DateTime<Utc> = "2026-01-05T09:30:00.123456Z".parse().unwrap();
     EventMeta::derived(ConversationId::named(name), "golden", time)
 }
@@ -52,7 +52,7 @@ fn metric(fact: Fact) -> MetricFact {
 }
 
 /// Compares with the committed bytes in both directions.
-fn check<E: Event + PartialEq + Debug>(name: &str, event: &E) {
+pub(crate) fn check<E: Event + PartialEq + Debug>(name: &str, event: &E) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.bin"));
     let golden = std::fs::read(&path).unwrap_or_else(|_| {
         panic!(

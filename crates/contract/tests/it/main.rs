@@ -7,4 +7,5 @@
 )]
 
 mod golden;
+mod golden_email;
 mod schema;
