@@ -10,6 +10,7 @@ pub mod problem;
 pub mod run;
 pub mod settings;
 pub mod telemetry;
+pub mod webhook;
 
 pub use context::{Context, Mounts};
 pub use run::{EX_USAGE, SettingsError, command, describe, parse, run};

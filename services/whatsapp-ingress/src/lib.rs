@@ -14,36 +14,25 @@ use chassis::Context;
 use chassis::settings::{
     BusSettings, DatabaseSettings, HttpSettings, TwilioAccount, TwilioSettings,
 };
+use chassis::webhook::{BODY_TIMEOUT, Webhook};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use opentelemetry::metrics::Meter;
 use secrecy::ExposeSecret as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 pub use docs::openapi;
 
 mod call;
 mod docs;
-mod meters;
 mod receive;
 mod refusal;
-
-use meters::Meters;
-use refusal::Refusal;
 
 /// The service's name.
 pub const NAME: &str = "whatsapp-ingress";
 
 /// Sixteen times what the longest message takes in its longest spelling.
 const MOST_BODY_BYTES: usize = 64 << 10;
-
-/// Calls worked on at once; the next ones are refused, so that memory stays bounded:
-/// each holds at most one body.
-const MOST_CALLS: usize = 1024;
-
-/// Twilio gives a call fifteen seconds in all.
-const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the service is told at start.
 #[derive(Debug, Clone, Args)]
@@ -77,13 +66,10 @@ pub struct Ingress(Arc<Shared>);
 
 #[doc(hidden)]
 pub struct Shared {
-    publisher: Arc<dyn Publisher>,
+    webhook: Webhook,
     clock: Clock,
-    body_timeout: Duration,
     verifier: Verifier,
     ours: Ours,
-    meters: Meters,
-    slots: Arc<Semaphore>,
 }
 
 impl From<Parts> for Ingress {
@@ -93,11 +79,14 @@ impl From<Parts> for Ingress {
         let urls = account.public_base_urls.iter().map(String::as_str);
         Self(Arc::new(Shared {
             verifier: Verifier::new(tokens.map(|token| token.expose_secret()), urls),
-            publisher: parts.publisher,
+            webhook: Webhook::new(
+                NAME,
+                "whatsapp",
+                parts.publisher,
+                parts.body_timeout,
+                &parts.meter,
+            ),
             clock: parts.clock,
-            body_timeout: parts.body_timeout,
-            meters: Meters::new(&parts.meter),
-            slots: Arc::new(Semaphore::new(MOST_CALLS)),
             ours: Ours {
                 account_sid: account.account_sid,
                 address: account.whatsapp_from,
@@ -112,13 +101,6 @@ impl Deref for Ingress {
 
     fn deref(&self) -> &Shared {
         &self.0
-    }
-}
-
-impl Ingress {
-    /// A place among the calls worked on; held until the answer.
-    fn slot(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Refusal::Busy)
     }
 }
 
