@@ -52,6 +52,8 @@ pub struct HandOff {
     pub hand_off_id: HandOffId,
     /// The person or queue that takes over.
     pub person: String,
+    /// Where mail reaches that person; `None` for a queue.
+    pub person_email: Option<String>,
     pub category: Category,
     pub priority: Priority,
     pub reason: String,
@@ -94,6 +96,7 @@ impl Event for Outgoing {
             OutgoingBody::HandOff(hand_off) => Body::HandOff(wire::HandOff {
                 hand_off_id: hand_off.hand_off_id.to_string(),
                 person: hand_off.person.clone(),
+                person_email: hand_off.person_email.clone(),
                 category: hand_off.category.to_wire(),
                 priority: hand_off.priority.to_wire(),
                 reason: hand_off.reason.clone(),
@@ -133,6 +136,7 @@ impl Event for Outgoing {
             Body::HandOff(hand_off) => OutgoingBody::HandOff(HandOff {
                 hand_off_id: parse(&hand_off.hand_off_id, "hand_off.hand_off_id")?,
                 person: hand_off.person,
+                person_email: hand_off.person_email,
                 category: Category::from_wire(hand_off.category, "hand_off.category")?,
                 priority: Priority::from_wire(hand_off.priority, "hand_off.priority")?,
                 reason: hand_off.reason,

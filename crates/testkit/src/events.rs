@@ -123,6 +123,7 @@ pub fn hand_off(ticket_ref: TicketRef) -> Outgoing {
     let hand_off = HandOff {
         hand_off_id: HandOffId::derived(turn, "hand-off"),
         person: "Lisa Tanaka".into(),
+        person_email: Some("lisa@example.com".into()),
         category: Category::Billing,
         priority: Priority::High,
         reason: "the customer asks for a refund".into(),

@@ -126,6 +126,7 @@ impl Case<'_> {
         let reply = self.format("", acknowledgement, &takes_over, "");
         let hand_over = HandOver {
             person: person.to_owned(),
+            person_email: self.policy.person_email(self.category()).map(str::to_owned),
             reason: reason.to_owned(),
             summary: self.summary(),
             tried: tried.to_owned(),

@@ -33,6 +33,7 @@ pub(crate) struct Draft {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HandOver {
     pub(crate) person: String,
+    pub(crate) person_email: Option<String>,
     pub(crate) reason: String,
     pub(crate) summary: String,
     pub(crate) tried: String,

@@ -74,6 +74,7 @@ fn hand_off(now: &Snapshot, covered: Covered, draft: &Draft, hand_over: &HandOve
     HandOff {
         hand_off_id: HandOffId::derived(covered.turn, "hand-off"),
         person: hand_over.person.clone(),
+        person_email: hand_over.person_email.clone(),
         category: draft.category,
         priority: draft.priority,
         reason: hand_over.reason.clone(),

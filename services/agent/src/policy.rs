@@ -28,12 +28,19 @@ pub(crate) use text::sentences;
 #[derive(Debug)]
 pub struct Policy {
     hash: String,
-    people: BTreeMap<Category, String>,
+    people: BTreeMap<Category, Taker>,
     first_answer: BTreeMap<Plan, String>,
     pub(crate) replies: RepliesFile,
     pub(crate) search: SearchFile,
     readers: Readers,
     pub(crate) guard: Guard,
+}
+
+/// Who takes tickets over.
+#[derive(Debug, Clone)]
+struct Taker {
+    name: String,
+    email: Option<String>,
 }
 
 /// Everything that is looked for in a customer's words, in one matcher.
@@ -85,7 +92,12 @@ impl Policy {
     /// Who takes a ticket of this category.
     pub fn person(&self, category: Category) -> &str {
         // Every category has its person: checked while loading.
-        self.people.get(&category).map_or("", String::as_str)
+        self.people.get(&category).map_or("", |taker| taker.name.as_str())
+    }
+
+    /// Where mail reaches that person; `None` for a queue.
+    pub fn person_email(&self, category: Category) -> Option<&str> {
+        self.people.get(&category)?.email.as_deref()
     }
 
     /// By when a customer of this plan has an answer; an unknown plan counts as free.

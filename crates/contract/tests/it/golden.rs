@@ -169,24 +169,25 @@ fn outgoing_events() {
             parts: vec!["First.".to_owned(), "Second.".to_owned()],
         })),
     );
-    check(
-        "hand_off",
-        &outgoing(OutgoingBody::HandOff(HandOff {
-            hand_off_id: HandOffId::named("hand-off"),
-            person: "Rachel Foster".to_owned(),
-            category: Category::Legal,
-            priority: Priority::Urgent,
-            reason: "asks for erasure".to_owned(),
-            summary: "The customer asks to erase personal data.".to_owned(),
-            tried: "nothing yet".to_owned(),
-            suggested_next_step: "verify identity".to_owned(),
-            customer_name: "Zoë O'Neil".to_owned(),
-            plan: Some(Plan::Enterprise),
-            identity_level: IdentityLevel::Authenticated,
-            sentiment: Some(-0.5),
-            owner_epoch: 4,
-        })),
-    );
+    let hand_off = HandOff {
+        hand_off_id: HandOffId::named("hand-off"),
+        person: "Rachel Foster".to_owned(),
+        person_email: None,
+        category: Category::Legal,
+        priority: Priority::Urgent,
+        reason: "asks for erasure".to_owned(),
+        summary: "The customer asks to erase personal data.".to_owned(),
+        tried: "nothing yet".to_owned(),
+        suggested_next_step: "verify identity".to_owned(),
+        customer_name: "Zoë O'Neil".to_owned(),
+        plan: Some(Plan::Enterprise),
+        identity_level: IdentityLevel::Authenticated,
+        sentiment: Some(-0.5),
+        owner_epoch: 4,
+    };
+    check("hand_off", &outgoing(OutgoingBody::HandOff(hand_off.clone())));
+    let with_address = HandOff { person_email: Some("rachel@example.com".to_owned()), ..hand_off };
+    check("hand_off_with_address", &outgoing(OutgoingBody::HandOff(with_address)));
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(crate) struct PeopleFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Person {
     pub(crate) name: String,
+    /// Told there by mail when no webhook could be.
+    pub(crate) email: Option<String>,
     pub(crate) takes: Vec<Category>,
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use contract::{Category, Plan};
+use email_address::{EmailAddress, Options};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
@@ -12,7 +13,7 @@ use crate::policy::files::{
     TimesFile,
 };
 use crate::policy::pattern::{Matcher, PatternId};
-use crate::policy::{Guard, Policy, Readers, Rule, Talk, Texts};
+use crate::policy::{Guard, Policy, Readers, Rule, Taker, Talk, Texts};
 
 /// A file of the policy that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -179,14 +180,19 @@ fn check_folder(path: &Path) -> Result<(), PolicyError> {
     Ok(())
 }
 
-fn by_category(file: &PeopleFile) -> Result<BTreeMap<Category, String>, PolicyError> {
+fn by_category(file: &PeopleFile) -> Result<BTreeMap<Category, Taker>, PolicyError> {
     let mut people = BTreeMap::new();
     for (at, person) in file.people.iter().enumerate() {
         if person.name.trim().is_empty() {
             return Err(wrong("people.yaml", format!("people[{at}].name"), "is empty"));
         }
+        if person.email.as_deref().is_some_and(|email| !is_address(email)) {
+            let problem = "is no plain e-mail address";
+            return Err(wrong("people.yaml", format!("people[{at}].email"), problem));
+        }
+        let taker = Taker { name: person.name.clone(), email: person.email.clone() };
         for category in &person.takes {
-            if people.insert(*category, person.name.clone()).is_some() {
+            if people.insert(*category, taker.clone()).is_some() {
                 let field = format!("people[{at}].takes");
                 return Err(wrong("people.yaml", field, format!("{category} stands twice")));
             }
@@ -196,6 +202,12 @@ fn by_category(file: &PeopleFile) -> Result<BTreeMap<Category, String>, PolicyEr
         Some(missing) => Err(wrong("people.yaml", "people", format!("nobody takes {missing}"))),
         None => Ok(people),
     }
+}
+
+/// As it stands in a header: without a name beside it.
+fn is_address(text: &str) -> bool {
+    let plain = Options::default().without_display_text().without_domain_literal();
+    text.is_ascii() && EmailAddress::parse_with_options(text, plain).is_ok()
 }
 
 fn by_plan(file: TimesFile) -> Result<BTreeMap<Plan, String>, PolicyError> {

@@ -55,6 +55,8 @@ fn a_wrong_file_is_named_with_its_field_in_one_line() {
         ("people.yaml", "takes: [billing]", "takes: []", "nobody takes billing"),
         ("people.yaml", "takes: [billing]", "takes: [biling]", "biling"),
         ("people.yaml", "  - name: Lisa", "  - nam: Lisa", "nam"),
+        ("people.yaml", "takes: [billing]", "takes: [billing]\n    email: Lisa <l@x.org>", "email"),
+        ("people.yaml", "takes: [legal]", "takes: [legal]\n    email: rachel", "people[1].email"),
         ("times.yaml", "  pro: within 4 hours\n", "", "first_answer.pro"),
         ("replies.yaml", "{person} takes over", "Someone takes over", "hand_over.takes_over"),
         ("replies.yaml", "You are welcome.", "Unfortunately not.", "short.thanks"),
@@ -84,4 +86,14 @@ fn another_person_in_the_file_is_another_person_in_the_policy_and_another_hash()
 
     assert_eq!(policy.person(Category::Billing), "Bo Berg");
     assert_ne!(policy.hash(), Policy::load(&policy_folder()).unwrap().hash());
+}
+
+#[test]
+fn a_person_may_have_an_address_and_a_queue_needs_none() {
+    let policy =
+        changed("people.yaml", "takes: [billing]", "takes: [billing]\n    email: lisa@example.com")
+            .unwrap();
+
+    assert_eq!(policy.person_email(Category::Billing), Some("lisa@example.com"));
+    assert_eq!(policy.person_email(Category::Account), None);
 }
