@@ -2,6 +2,8 @@
 
 mod breaks;
 mod content;
+pub mod gmail;
+pub mod http;
 mod markup;
 mod plain;
 pub mod split;

@@ -12,10 +12,10 @@ use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::http;
 use crate::twilio::errors::{Action, ErrorTable, Meaning, TableError};
 use crate::twilio::window::OpenWindow;
 
-pub use answer::retry_after;
 pub use listing::{ListError, Listed};
 
 /// How long a connection may take. Nothing was sent when it is over.
@@ -91,18 +91,10 @@ pub enum Sent {
 
 impl TwilioClient {
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
-        let base = Url::parse(&settings.api_base_url).map_err(|_| SetupError::Url)?;
-        let is_allowed = match base.scheme() {
-            "https" => true,
-            "http" => settings.allows_loopback && is_loopback(&base),
-            _ => false,
-        };
-        if !is_allowed {
-            return Err(SetupError::Url);
-        }
+        http::allowed(&settings.api_base_url, settings.allows_loopback).ok_or(SetupError::Url)?;
         let account = &settings.account_sid;
         let path = format!("{}/2010-04-01/Accounts/{account}/Messages.json", settings.api_base_url);
-        let http = reqwest::Client::builder()
+        let client = reqwest::Client::builder()
             .connect_timeout(CONNECT_LIMIT)
             .timeout(settings.request_limit)
             // Our credentials go nowhere else, and a POST is never repeated as a GET.
@@ -110,7 +102,7 @@ impl TwilioClient {
             .build()
             .map_err(SetupError::Client)?;
         Ok(Self {
-            http,
+            http: client,
             messages_url: Url::parse(&path).map_err(|_| SetupError::Url)?,
             table: ErrorTable::built_in()?,
             settings,
@@ -157,7 +149,7 @@ impl TwilioClient {
 
     async fn read(&self, response: Response) -> Sent {
         let status = response.status();
-        let wait = retry_after(response.headers());
+        let wait = http::retry_after(response.headers());
         let body = match answer::body(response).await {
             Ok(body) => body,
             // Whatever the status is, a refusal is a refusal.
@@ -202,10 +194,4 @@ fn is_refusal(status: StatusCode) -> bool {
 
 fn unknown(reason: &str) -> Sent {
     Sent::Unknown { reason: reason.to_owned() }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }

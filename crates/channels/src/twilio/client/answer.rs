@@ -1,12 +1,10 @@
 //! Reading Twilio's answers. Pure but for the body itself.
 
-use std::time::Duration;
-
 use reqwest::Response;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
 use super::Sent;
+use crate::http::{self, BodyError};
 
 /// The code of refused credentials, for an answer that does not name it.
 pub(super) const NO_ACCESS: u32 = 20_003;
@@ -14,22 +12,12 @@ pub(super) const NO_ACCESS: u32 = 20_003;
 /// A page of 50 messages of full length is far below it.
 const LONGEST_BODY_BYTES: usize = 4 * 1024 * 1024;
 
-/// The longest wait that is believed, in seconds.
-const LONGEST_WAIT: u64 = 3600;
-
 /// Reads a body up to a limit; the error says in words what went wrong.
-pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, &'static str> {
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= LONGEST_BODY_BYTES => {
-                body.extend_from_slice(&chunk);
-            }
-            Ok(Some(_)) => return Err("Twilio's answer is too long"),
-            Ok(None) => return Ok(body),
-            Err(_) => return Err("Twilio's answer broke off"),
-        }
-    }
+pub(super) async fn body(response: Response) -> Result<Vec<u8>, &'static str> {
+    http::body(response, LONGEST_BODY_BYTES).await.map_err(|error| match error {
+        BodyError::TooLong => "Twilio's answer is too long",
+        BodyError::BrokenOff => "Twilio's answer broke off",
+    })
 }
 
 /// A message that was taken; `None` when the answer does not say its SID.
@@ -64,12 +52,6 @@ pub(super) fn is_message_sid(text: &str) -> bool {
     hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// How long the server asks to wait, where it says so in seconds.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(LONGEST_WAIT)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,15 +76,5 @@ mod tests {
         assert_eq!(code(br#"{"type":"x","title":"y","status":400,"code":"20001"}"#), Some(20_001));
         assert_eq!(code(br#"{"code":0}"#), None);
         assert_eq!(code(b"<html></html>"), None);
-    }
-
-    #[test]
-    fn a_wait_is_read_in_seconds_and_never_believed_beyond_an_hour() {
-        let headers = |text: &str| HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
-
-        assert_eq!(retry_after(&headers("2")), Some(Duration::from_secs(2)));
-        assert_eq!(retry_after(&headers("999999")), Some(Duration::from_secs(3600)));
-        assert_eq!(retry_after(&headers("Thu, 24 Aug 2023 05:01:45 GMT")), None);
-        assert_eq!(retry_after(&HeaderMap::new()), None);
     }
 }
