@@ -3,6 +3,7 @@
 
 pub mod audit;
 mod bind;
+pub mod channel_configs;
 pub mod conversations;
 pub mod customers;
 pub mod deliveries;

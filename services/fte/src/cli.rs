@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, dlq, inbox, kb, lag, migrate, openapi, say, settings, tail, topics, up, with_servers,
+    bench, channels, dlq, inbox, kb, lag, migrate, openapi, say, settings, tail, topics, up,
+    with_servers,
 };
 use crate::up::data;
 
@@ -34,6 +35,7 @@ enum Command {
     Inbox(inbox::Arguments),
     Say(say::Arguments),
     Kb(kb::Arguments),
+    Channels(channels::Arguments),
     Bench(bench::Arguments),
     #[command(subcommand)]
     Topics(topics::Command),
@@ -64,6 +66,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Settings(arguments) => settings::run(&arguments),
         Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Kb(arguments) => kb::run(arguments).await,
+        Command::Channels(arguments) => channels::run(arguments).await,
         Command::Dlq(arguments) => dlq::run(arguments).await,
         Command::Inbox(arguments) => inbox::run(arguments).await,
         Command::Say(arguments) => say::run(arguments).await,

@@ -1,6 +1,7 @@
 //! One file per command: its arguments and what it does.
 
 pub(crate) mod bench;
+pub(crate) mod channels;
 pub(crate) mod dlq;
 pub(crate) mod inbox;
 pub(crate) mod kb;

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod channel_configs;
 mod facts;
 mod fence;
 mod health;

@@ -102,3 +102,27 @@ async fn a_log_that_still_holds_work_is_not_left_behind() {
     let again = Product::start_in(data, &drain).await;
     again.page_when(&ticket, "answered").await;
 }
+
+#[tokio::test]
+async fn channels_are_shown_and_set_and_wrong_settings_refused_with_64() {
+    let product = Product::start(&["--bus", "postgres"]).await;
+
+    let set = ["channels", "set", "email", "aliases=help@example.com", "enabled=false"];
+    let set = product.command(&set).await;
+    assert!(set.status.success(), "{}", said(&set));
+    let shown = product.command(&["channels", "show", "email"]).await;
+    let table = String::from_utf8(shown.stdout).unwrap();
+    let row = |name: &str| table.lines().find(|line| line.contains(name)).unwrap_or_default();
+    assert!(row("aliases").contains("help@example.com"), "{table}");
+    assert!(row("enabled").contains("false") && !table.contains("whatsapp"), "{table}");
+
+    for (change, named) in [
+        ("template_id=HX1", "email has no setting"),
+        ("replies_per_hour=none", "replies_per_hour must be a number from 1 to 1000"),
+        ("enabled", "is no key=value"),
+    ] {
+        let refused = product.command(&["channels", "set", "email", change]).await;
+        assert_eq!(refused.status.code(), Some(64), "{change}: {}", said(&refused));
+        assert!(said(&refused).contains(named), "{change}: {}", said(&refused));
+    }
+}
