@@ -6,8 +6,10 @@ pub mod gmail;
 pub mod http;
 mod markup;
 mod plain;
+pub mod pubsub;
 pub mod split;
 pub mod twilio;
+mod verified;
 pub mod web_form;
 pub mod whatsapp;
 

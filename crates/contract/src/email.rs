@@ -26,7 +26,6 @@ pub struct EmailInbound {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "a box would cost more than it saves: few at a time")]
 pub enum EmailBody {
     Message(EmailMessage),
     Notification(MailboxNotification),

@@ -22,6 +22,13 @@ pub struct EventMeta {
 }
 
 impl EventMeta {
+    /// The meta of what comes from outside: it is its own cause, named after what it is there.
+    pub fn named(name: &str, event_time: DateTime<Utc>) -> Self {
+        let event_id = EventId::named(name);
+        let cause_id = event_id.as_uuid();
+        Self { event_id, cause_id, event_time, schema_version: SCHEMA_VERSION }
+    }
+
     /// The meta of the event that `cause` gives in this role.
     pub fn derived(cause: impl Into<Uuid>, role: &str, event_time: DateTime<Utc>) -> Self {
         let cause_id = cause.into();

@@ -194,7 +194,7 @@ impl GmailClient {
         let message: Message = self.get(Call::GetMessage, &["messages", id], &query).await?;
         let raw = message.raw.as_deref().and_then(base64url::decode);
         Ok(RawMessage {
-            raw: raw.ok_or_else(|| Error::retryable("the mail cannot be decoded"))?,
+            raw: raw.ok_or_else(|| Error::permanent("the mail cannot be decoded"))?,
             internal_date: date(&message)?,
             id: message.id,
             thread_id: message.thread_id,

@@ -5,8 +5,6 @@
 //! (HMAC-SHA1) counts; a request that names another algorithm is refused, because the
 //! header that names it is not signed.
 
-use std::ops::Deref;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -14,6 +12,8 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use super::form::{Form, pairs};
+
+pub use crate::verified::Verified;
 
 /// Carries the signature.
 pub const SIGNATURE: &str = "x-twilio-signature";
@@ -34,18 +34,6 @@ pub struct Request<'a> {
     /// The header [`SIGNATURE_SETTINGS`].
     pub settings: Option<&'a [u8]>,
     pub body: &'a [u8],
-}
-
-/// Something that Twilio has signed. Only a [`Verifier`] makes one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified<T>(T);
-
-impl<T> Deref for Verified<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
 }
 
 /// Why a request is not taken for Twilio's.

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    DeliveryId, EventId, EventMeta, SCHEMA_VERSION, WhatsappBody, WhatsappButton, WhatsappInbound,
+    DeliveryId, EventId, EventMeta, WhatsappBody, WhatsappButton, WhatsappInbound,
     WhatsappLocation, WhatsappMedia, WhatsappMessage, WhatsappStatus,
 };
 use uuid::Uuid;
@@ -82,7 +82,10 @@ pub fn message(
         message_sid: message_sid.to_owned(),
     };
     let name = format!("twilio:{message_sid}");
-    Ok(WhatsappInbound { meta: meta(&name, received_at), body: WhatsappBody::Message(message) })
+    Ok(WhatsappInbound {
+        meta: EventMeta::named(&name, received_at),
+        body: WhatsappBody::Message(message),
+    })
 }
 
 /// The event of a status callback. `d` in the callback's URL is our delivery.
@@ -101,7 +104,7 @@ pub fn status(
     let delivery = form.url_parameter("d").and_then(|id| id.parse::<Uuid>().ok());
     let name = format!("twilio:{message_sid}:{status}:{code}");
     Ok(WhatsappInbound {
-        meta: meta(&name, received_at),
+        meta: EventMeta::named(&name, received_at),
         body: WhatsappBody::Status(WhatsappStatus {
             message_sid: message_sid.to_owned(),
             delivery_id: delivery.map(DeliveryId::from),
@@ -109,12 +112,6 @@ pub fn status(
             error_code: Some(code).filter(|code| *code != 0),
         }),
     })
-}
-
-/// The call is the first cause, so the event is its own.
-fn meta(name: &str, event_time: DateTime<Utc>) -> EventMeta {
-    let event_id = EventId::named(name);
-    EventMeta { event_id, cause_id: event_id.as_uuid(), event_time, schema_version: SCHEMA_VERSION }
 }
 
 /// The MessageSid of a form that speaks of our account. Parameters are signed without
