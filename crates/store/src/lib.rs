@@ -18,6 +18,7 @@ pub mod health;
 pub mod identity;
 pub mod jobs;
 pub mod knowledge;
+pub mod mailboxes;
 pub mod outbox;
 mod outbox_publisher;
 pub mod people;

@@ -8,6 +8,7 @@
 )]
 
 mod jobs;
+mod mailboxes;
 mod outbox;
 mod relay;
 
