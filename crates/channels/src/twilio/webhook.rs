@@ -5,8 +5,8 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    DeliveryId, EventId, EventMeta, WhatsappBody, WhatsappButton, WhatsappInbound,
-    WhatsappLocation, WhatsappMedia, WhatsappMessage, WhatsappStatus,
+    DeliveryId, EventMeta, WhatsappBody, WhatsappButton, WhatsappInbound, WhatsappLocation,
+    WhatsappMedia, WhatsappMessage, WhatsappStatus,
 };
 use uuid::Uuid;
 

@@ -55,10 +55,8 @@ async fn a_reader_that_lost_its_lease_writes_nothing(pool: PgPool) {
     assert!(now.renew(&pool).await.unwrap());
     assert!(now.finish(&pool, 5).await.unwrap());
     assert_eq!(mailboxes::find(&pool, OURS).await.unwrap().unwrap().cursor, Some(5));
-    let failures: i64 = sqlx::query_scalar("select count(*) from mailbox_failures")
-        .fetch_one(&pool)
-        .await
-        .unwrap();
+    let failures: i64 =
+        sqlx::query_scalar("select count(*) from mailbox_failures").fetch_one(&pool).await.unwrap();
     assert_eq!(failures, 0);
 }
 
