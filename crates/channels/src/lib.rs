@@ -5,6 +5,7 @@ mod content;
 pub mod gmail;
 pub mod http;
 mod markup;
+mod person;
 mod plain;
 pub mod pubsub;
 pub mod split;
@@ -14,3 +15,4 @@ pub mod web_form;
 pub mod whatsapp;
 
 pub use content::Content;
+pub use person::person_parts;

@@ -141,6 +141,8 @@ pub struct NewReply<'a> {
     /// How the conversation's channel takes the text: the messages it is sent as.
     pub parts: fn(Channel, &str) -> Vec<String>,
     pub at: DateTime<Utc>,
+    /// Whose relay publishes it.
+    pub service: &'static str,
 }
 
 /// Takes the conversation if nobody has it, and writes the reply into the outbox.
@@ -166,7 +168,7 @@ pub async fn reply(
     let first_seq = if row.handled_seq < row.last_seq { row.handled_seq + 1 } else { 0 };
     sql::settle(&mut tx, id, &mut row, "answered", "answered by a person").await?;
     let event = outgoing(id, &row, operator, reply, first_seq)?;
-    outbox::insert(&mut *tx, SERVICE, Some(id), &[bus::Record::of(&event)]).await?;
+    outbox::insert(&mut *tx, reply.service, Some(id), &[bus::Record::of(&event)]).await?;
     audit::write_reply(&mut tx, id, operator, reply.id, reply.text).await?;
     let standing = standing(&mut tx, id, row).await?;
     tx.commit().await?;

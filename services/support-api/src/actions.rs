@@ -3,13 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use channels::whatsapp;
 use chassis::clock;
 use chassis::extract::ApiPath;
 use chassis::operator::Operator;
 use chassis::problem::{FieldError, Problem};
 use chrono::{DateTime, Utc};
-use contract::{Channel, ConversationId, ReplyId};
+use contract::{ConversationId, ReplyId};
 use serde::{Deserialize, Serialize};
 use store::people::{self, Ending, NewReply, OperatorName, Standing};
 use utoipa::ToSchema;
@@ -165,7 +164,13 @@ pub(crate) async fn reply(
     let id = ConversationId::from(id);
     let reply_id = reply_id(id, &operator, &headers)?;
     let mut conn = desk.connection().await?;
-    let reply = NewReply { id: reply_id, text: &text, parts, at: clock::now() };
+    let reply = NewReply {
+        id: reply_id,
+        text: &text,
+        parts: channels::person_parts,
+        at: clock::now(),
+        service: people::SERVICE,
+    };
     let standing = people::reply(&mut conn, id, OperatorName(&operator.0), reply)
         .await
         .map_err(refusal::of_action)?;
@@ -174,14 +179,6 @@ pub(crate) async fn reply(
     let answer =
         ActionAnswer { reply_id: Some(reply_id.as_uuid()), ..ActionAnswer::new(id, standing) };
     Ok((StatusCode::ACCEPTED, Json(answer)))
-}
-
-/// A person's words as they are, in as many messages as the channel needs.
-fn parts(channel: Channel, text: &str) -> Vec<String> {
-    match channel {
-        Channel::Whatsapp => whatsapp::messages(text),
-        Channel::Email | Channel::WebForm => vec![text.to_owned()],
-    }
 }
 
 /// One reply per operator's key; without a key each request is a reply of its own.

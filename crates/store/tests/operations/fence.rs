@@ -90,6 +90,7 @@ async fn a_reply_that_arrives_after_a_persons_reopens_nothing(pool: PgPool) {
         text: "Hello",
         parts: |_, text| vec![text.into()],
         at: time(),
+        service: people::SERVICE,
     };
     people::reply(&mut pool.acquire().await.unwrap(), id, LISA, reply).await.unwrap();
 
