@@ -16,8 +16,12 @@ mod error;
 pub mod facts;
 pub mod health;
 pub mod identity;
+pub mod inbound;
+mod inbound_sql;
 pub mod jobs;
 pub mod knowledge;
+pub mod mail;
+mod mail_sql;
 pub mod mailboxes;
 pub mod outbox;
 mod outbox_publisher;
@@ -37,7 +41,6 @@ pub mod verify;
 pub mod web_requests;
 pub mod web_status;
 pub mod whatsapp;
-mod whatsapp_sql;
 
 use sqlx::migrate::Migrator;
 

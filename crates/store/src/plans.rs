@@ -4,17 +4,18 @@
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::{
-    deliveries, delivery_ends, delivery_sends, identity, knowledge, outbox, threads, turns,
-    whatsapp_sql,
+    deliveries, delivery_ends, delivery_sends, identity, inbound_sql, knowledge, mail_sql, outbox,
+    threads, turns, whatsapp,
 };
 
 /// Name, types of parameters that the statement does not tell, their number, text.
-const HOT: [(&str, &str, usize, &str); 13] = [
+const HOT: [(&str, &str, usize, &str); 14] = [
     ("identity::store_submissions", "", 25, identity::STORE_SUBMISSIONS),
     ("threads::find", "", 2, threads::FIND),
     ("threads::append", "", 17, threads::APPEND_MESSAGES),
-    ("whatsapp::find", "", 5, whatsapp_sql::FIND),
-    ("whatsapp::store", "", 33, whatsapp_sql::STORE),
+    ("whatsapp::find", "", 5, whatsapp::FIND),
+    ("mail::find", "", 7, mail_sql::FIND),
+    ("inbound::store", "(text, text)", 47, inbound_sql::STORE),
     ("deliveries::begin", "(text, bigint, float8)", 3, deliveries::BEGIN),
     ("deliveries::finish", "", 19, delivery_ends::FINISH),
     ("delivery_sends::begin", "(text, bigint, float8, float8)", 4, delivery_sends::BEGIN),

@@ -1,20 +1,13 @@
-//! WhatsApp messages into their conversations: one statement reads what is known of a
-//! batch's senders, one writes customers, conversations, tickets, messages, opt-outs and
-//! outbox entries.
+//! What is known of those who write on WhatsApp: one statement per batch. What they
+//! write goes through [`inbound`](crate::inbound).
 
-use bus::Record;
 use chrono::{DateTime, Utc};
-use contract::{ConversationId, CustomerId, Plan, TicketRef};
-use serde_json::Value;
+use contract::{ConversationId, CustomerId, Plan};
 use sqlx::{FromRow, PgExecutor};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::bind::{column, number};
-use crate::identity::NewMessage;
-use crate::outbox::Columns;
-use crate::threads::{Appended, AppendedRow};
-use crate::whatsapp_sql;
+use crate::bind::column;
 
 /// One message about which the database is asked.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +64,7 @@ struct KnownRow {
 
 /// Looks up a batch, in the order given.
 pub async fn find(executor: impl PgExecutor<'_>, asks: &[Ask<'_>]) -> Result<Vec<Known>, Error> {
-    let rows: Vec<KnownRow> = sqlx::query_as(whatsapp_sql::FIND)
+    let rows: Vec<KnownRow> = sqlx::query_as(FIND)
         .bind(column(asks, |ask| ask.sender_id))
         .bind(column(asks, |ask| ask.address))
         .bind(column(asks, |ask| ask.phone))
@@ -106,105 +99,39 @@ impl KnownRow {
     }
 }
 
-/// One sender's new messages and the conversation that takes them.
-#[derive(Debug, Clone)]
-pub struct Thread {
-    pub conversation_id: ConversationId,
-    pub sender_id: String,
-    /// Its `last_seq` as read; 0 for a new one.
-    pub after_seq: u64,
-    pub opening: Option<Opening>,
-    pub customer_id: CustomerId,
-    /// Set when the customer is new.
-    pub new_customer_name: Option<String>,
-    /// Kind and value of what the customer is to be found by from now on.
-    pub identifiers: Vec<(&'static str, String)>,
-    pub address: String,
-    pub our_address: String,
-    pub last_inbound_at: DateTime<Utc>,
-    /// Everything up to this number has its outcome: the sender wants no answer.
-    pub silent_seq: Option<u64>,
-    /// Whether the address is opted out from now on, where that changes.
-    pub opts_out: Option<bool>,
-    pub messages: Vec<ThreadMessage>,
-}
-
-/// What a new conversation begins with.
-#[derive(Debug, Clone)]
-pub struct Opening {
-    pub ticket_ref: TicketRef,
-    pub respond_by: DateTime<Utc>,
-    /// The idle one that it follows, with its `last_seq` as read.
-    pub closes: Option<(ConversationId, u64)>,
-}
-
-/// A message with what came beside its words.
-#[derive(Debug, Clone)]
-pub struct ThreadMessage {
-    pub message: NewMessage,
-    pub attachments: Value,
-    /// Set when it gets no answer.
-    pub no_answer: Option<&'static str>,
-}
-
-/// Writes what still fits: conversations that moved on since they were read, or that
-/// another replica has opened meanwhile, are not among those that took their messages.
-///
-/// Every write hangs on a locked or a new row. A message that came twice moves its
-/// conversation's `last_seq` once, and a conversation's id comes from its first message,
-/// so the second finds the number gone or the id taken.
-pub async fn store(
-    executor: impl PgExecutor<'_>,
-    service: &str,
-    threads: &[Thread],
-) -> Result<Appended, Error> {
-    let messages: Vec<(&Thread, i64, &ThreadMessage)> = threads
-        .iter()
-        .flat_map(|t| (number(t.after_seq) + 1..).zip(&t.messages).map(move |(n, m)| (t, n, m)))
-        .collect();
-    let identifiers: Vec<(&Thread, &(&'static str, String))> =
-        threads.iter().flat_map(|t| t.identifiers.iter().map(move |one| (t, one))).collect();
-    let mut entries = Columns::default();
-    for (thread, _, message) in &messages {
-        let records: &[Record] = &message.message.records;
-        records.iter().for_each(|record| entries.push(Some(thread.conversation_id), record));
-    }
-    let closes = |thread: &Thread| thread.opening.as_ref().and_then(|opening| opening.closes);
-    let rows: Vec<AppendedRow> = sqlx::query_as(whatsapp_sql::STORE)
-        .bind(column(threads, |t| Uuid::from(t.conversation_id)))
-        .bind(column(threads, |t| t.sender_id.as_str()))
-        .bind(column(threads, |t| number(t.after_seq)))
-        .bind(column(threads, |t| number(t.messages.len() as u64)))
-        .bind(column(threads, |t| closes(t).map(|(id, _)| Uuid::from(id))))
-        .bind(column(threads, |t| closes(t).map(|(_, seq)| number(seq))))
-        .bind(column(threads, |t| Uuid::from(t.customer_id)))
-        .bind(column(threads, |t| t.new_customer_name.as_deref()))
-        .bind(column(threads, |t| t.opening.as_ref().map(|opening| opening.ticket_ref.as_str())))
-        .bind(column(threads, |t| t.opening.as_ref().map(|opening| opening.respond_by)))
-        .bind(column(threads, |t| t.address.as_str()))
-        .bind(column(threads, |t| t.our_address.as_str()))
-        .bind(column(threads, |t| t.last_inbound_at))
-        .bind(column(threads, |t| t.silent_seq.map(number)))
-        .bind(column(threads, |t| t.opts_out))
-        .bind(column(&identifiers, |(_, (kind, _))| *kind))
-        .bind(column(&identifiers, |(_, (_, value))| value.as_str()))
-        .bind(column(&identifiers, |(t, _)| Uuid::from(t.customer_id)))
-        .bind(column(&messages, |(t, _, _)| Uuid::from(t.conversation_id)))
-        .bind(column(&messages, |(_, seq, _)| *seq))
-        .bind(column(&messages, |(_, _, m)| Uuid::from(m.message.id)))
-        .bind(column(&messages, |(_, _, m)| m.message.provider_id.as_str()))
-        .bind(column(&messages, |(_, _, m)| m.message.body.as_str()))
-        .bind(column(&messages, |(_, _, m)| m.message.sent_at))
-        .bind(column(&messages, |(_, _, m)| &m.attachments))
-        .bind(column(&messages, |(_, _, m)| m.no_answer))
-        .bind(service)
-        .bind(entries.conversation_ids)
-        .bind(entries.event_ids)
-        .bind(entries.topics)
-        .bind(entries.keys)
-        .bind(entries.headers)
-        .bind(entries.payloads)
-        .fetch_all(executor)
-        .await?;
-    Appended::of(rows)
-}
+/// As in `threads`, `lateral` with a limit is one index look-up per row, and conditions
+/// that always hold keep a plan good that was made while the tables were empty.
+pub(crate) const FIND: &str = "
+select stored.conversation_id as stored_in, thread.id, thread.customer_id, thread.last_seq,
+    thread.active_at, thread.may_close,
+    by_whatsapp.customer_id as by_whatsapp,
+    case when by_phone.level = 'authenticated' then by_phone.customer_id end as by_phone,
+    by_phone.customer_id is not null as has_phone,
+    customer.plan, opt_out.address is not null as is_opted_out
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[])
+    with ordinality as input (sender_id, address, phone, message_sid, is_first, place)
+left join lateral (select conversation_id from messages
+    where channel = 'whatsapp' and provider_id = input.message_sid limit 1) stored on true
+left join lateral (
+    select id, customer_id, last_seq,
+        greatest(last_inbound_at, (select max(accepted_at) from deliveries
+            where deliveries.conversation_id = conversations.id)) as active_at,
+        owner = 'agent' and handled_seq = last_seq and (select true from deliveries
+            where deliveries.conversation_id = conversations.id
+                and state in ('pending', 'sending', 'outcome_unknown') limit 1) is null as may_close
+    from conversations
+    where input.is_first and channel = 'whatsapp' and thread_key = input.sender_id
+        and status <> 'closed' limit 1) thread on true
+left join lateral (select customer_id from customer_identifiers
+    where input.is_first and kind = 'whatsapp' and value = input.sender_id limit 1)
+    by_whatsapp on true
+left join lateral (select customer_id, level from customer_identifiers
+    where input.is_first and kind = 'phone' and value = input.phone limit 1) by_phone on true
+left join lateral (select plan from customers
+    where id = coalesce(by_whatsapp.customer_id,
+        case when by_phone.level = 'authenticated' then by_phone.customer_id end) limit 1)
+    customer on true
+left join lateral (select address from opt_outs
+    where input.is_first and channel = 'whatsapp' and address = input.address limit 1)
+    opt_out on true
+order by input.place";

@@ -1,13 +1,19 @@
 //! Turns what customers send into messages of conversations: who writes, which
 //! conversation it belongs to, and the wake-up for the agent.
 
+mod email_intake;
+mod email_place;
+mod email_resolver;
+mod email_thread;
 mod intake;
 mod opt_out;
 mod phone;
 mod resolver;
+mod staff;
 mod text;
 mod whatsapp_intake;
 mod whatsapp_resolver;
+mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +28,7 @@ use store::relay::Relay;
 use store::ticket_refs::TicketRefs;
 use tokio::task::JoinSet;
 
+pub use email_resolver::EmailResolver;
 pub use resolver::Resolver;
 pub use whatsapp_resolver::WhatsappResolver;
 
@@ -55,7 +62,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         Relay::new(SERVICE, "outbox-relay/identity-resolver", pool.clone(), bus.publisher());
     let refs = Arc::new(TicketRefs::starting_with(REFS_AT_REST));
     let resolver = Resolver::new(pool.clone(), outbox.clone());
-    let whatsapp = WhatsappResolver::new(pool.clone(), outbox, Arc::clone(&refs));
+    let whatsapp = WhatsappResolver::new(pool.clone(), outbox.clone(), Arc::clone(&refs));
+    let email = EmailResolver::new(pool.clone(), outbox, Arc::clone(&refs));
     let settings = |topic| ConsumerSettings {
         parking: true,
         gather: GATHER,
@@ -70,9 +78,12 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let (web_form, ends) = (bus.clone(), shutdown.clone());
     let from_web_form = settings(Topic::WebformInbound);
     tasks.spawn(async move { Ok(web_form.consume_batches(from_web_form, resolver, ends).await?) });
-    let ends = shutdown.clone();
+    let (log, ends) = (bus.clone(), shutdown.clone());
     let from_whatsapp = settings(Topic::WhatsappInbound);
-    tasks.spawn(async move { Ok(bus.consume_batches(from_whatsapp, whatsapp, ends).await?) });
+    tasks.spawn(async move { Ok(log.consume_batches(from_whatsapp, whatsapp, ends).await?) });
+    let ends = shutdown.clone();
+    let from_email = settings(Topic::EmailInbound);
+    tasks.spawn(async move { Ok(bus.consume_batches(from_email, email, ends).await?) });
     tasks.spawn(async move { refs.run(&pool, clock::now, &shutdown).await });
     context.set_ready(true);
     context.supervise(tasks).await

@@ -18,16 +18,20 @@ pub(crate) fn normal_email(typed: &str) -> String {
 /// Signs that a shown name has at most.
 const NAME_SIGNS: usize = 80;
 
-/// A name that a provider passes on from its owner: one line, nothing that turns the
-/// direction of what stands around it, of bounded length.
+/// A name that a provider passes on from its owner.
 pub(crate) fn clean_name(shown: &str) -> String {
+    clean_line(shown, NAME_SIGNS)
+}
+
+/// One line, nothing that turns the direction of what stands around it, of bounded length.
+pub(crate) fn clean_line(shown: &str, most_signs: usize) -> String {
     let turns = |symbol: char| {
         matches!(symbol, '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{202A}'..='\u{202E}'
             | '\u{2066}'..='\u{2069}' | '\u{FEFF}' | '\u{2028}' | '\u{2029}')
     };
     let plain: String = shown
         .chars()
-        .take(16 * NAME_SIGNS)
+        .take(16 * most_signs)
         .map(|symbol| if symbol.is_control() || turns(symbol) { ' ' } else { symbol })
         .collect();
     let line = plain.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -36,7 +40,7 @@ pub(crate) fn clean_name(shown: &str) -> String {
         bytes += grapheme.len();
         bytes <= LINE_BYTES
     };
-    let kept: String = line.graphemes(true).take(NAME_SIGNS).take_while(fits).collect();
+    let kept: String = line.graphemes(true).take(most_signs).take_while(fits).collect();
     kept.trim_end().to_owned()
 }
 

@@ -6,12 +6,13 @@ use std::collections::HashSet;
 use bus::Received;
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
-    Channel, ConversationId, CustomerId, EventId, MessageId, Plan, TicketRef, WhatsappBody,
-    WhatsappInbound, WhatsappMessage, cut,
+    Channel, ConversationId, CustomerId, EventId, IdentityLevel, MessageId, Plan, TicketRef,
+    WhatsappBody, WhatsappInbound, WhatsappMessage, cut,
 };
 use serde_json::{Value, json};
 use store::identity::NewMessage;
-use store::whatsapp::{Known, Opening, Thread, ThreadMessage};
+use store::inbound::{NewIdentifier, Opening, Silence, Thread, ThreadMessage};
+use store::whatsapp::Known;
 use tracing::Span;
 
 use crate::intake::{received_record, records};
@@ -88,24 +89,28 @@ pub(crate) fn thread(
     let numbered = (after_seq + 1..).zip(messages.iter().zip(reasons));
     Thread {
         conversation_id,
-        sender_id: sender_id.clone(),
+        thread_key: sender_id.clone(),
         after_seq,
         opening: new_ref.map(|ticket_ref| Opening {
             ticket_ref,
+            subject: String::new(),
+            mail_thread: None,
             respond_by: first.arrived_at + known.plan.unwrap_or(Plan::Free).first_answer(),
             closes: open.map(|open| (open.conversation_id, open.last_seq)),
         }),
         customer_id: customer.unwrap_or_else(|| new_customer(newest)),
         new_customer_name: customer.is_none().then(name),
         identifiers: identifiers(known, newest),
-        address: newest.message.from.clone(),
+        identity_level: Some(IdentityLevel::Authenticated),
+        address: Some(newest.message.from.clone()),
         our_address: newest.message.to.clone(),
         last_inbound_at: messages
             .iter()
             .map(|one| one.arrived_at)
             .max()
             .unwrap_or(newest.arrived_at),
-        silent_seq: (silent > 0).then_some(after_seq + silent),
+        silence: (silent > 0)
+            .then_some(Silence { up_to: after_seq + silent, covers_earlier: true }),
         opts_out,
         messages: numbered
             .map(|(seq, (inbound, no_answer))| inbound.stored(conversation_id, seq, no_answer))
@@ -147,10 +152,12 @@ fn new_customer(inbound: &Inbound) -> CustomerId {
     }
 }
 
-fn identifiers(known: &Known, inbound: &Inbound) -> Vec<(&'static str, String)> {
-    let whatsapp = (!known.has_whatsapp).then(|| ("whatsapp", inbound.message.sender_id.clone()));
-    let phone = inbound.phone.clone().filter(|_| !known.has_phone).map(|phone| ("phone", phone));
-    whatsapp.into_iter().chain(phone).collect()
+fn identifiers(known: &Known, inbound: &Inbound) -> Vec<NewIdentifier> {
+    let proven = |kind, value| NewIdentifier { kind, value, level: IdentityLevel::Authenticated };
+    let whatsapp = (!known.has_whatsapp).then(|| inbound.message.sender_id.clone());
+    let phone = inbound.phone.clone().filter(|_| !known.has_phone);
+    let whatsapp = whatsapp.map(|id| proven("whatsapp", id));
+    whatsapp.into_iter().chain(phone.map(|phone| proven("phone", phone))).collect()
 }
 
 impl Inbound {
@@ -179,6 +186,7 @@ impl Inbound {
             },
             attachments: attachments(message),
             no_answer,
+            mail: None,
         }
     }
 }

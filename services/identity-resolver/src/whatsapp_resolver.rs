@@ -4,34 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bus::{BatchHandler, Failure, Received, Record};
-use chassis::clock;
-use contract::{Classified, ConversationId, FailureClass, WhatsappInbound};
+use contract::{Channel, ConversationId, WhatsappInbound};
 use sqlx::PgPool;
 use store::outbox::OutboxPublisher;
-use store::retry_serialization;
 use store::ticket_refs::TicketRefs;
-use store::whatsapp::{self, Ask, Known, Thread};
+use store::whatsapp::{self, Ask, Known};
 
-use crate::SERVICE;
 use crate::resolver::{LOOKS, NotYet, publish_again};
 use crate::whatsapp_intake::{Inbound, messages, opens_conversation, thread};
+use crate::writer::Writer;
 
 /// Resolves what comes from WhatsApp.
 pub struct WhatsappResolver {
-    pool: PgPool,
-    outbox: OutboxPublisher,
-    refs: Arc<TicketRefs>,
-}
-
-/// New conversations need a ticket ref each, and the database gives none.
-#[derive(Debug, thiserror::Error)]
-#[error("there is no ticket number for a new conversation")]
-struct NoRef;
-
-impl Classified for NoRef {
-    fn class(&self) -> FailureClass {
-        FailureClass::Unavailable
-    }
+    writer: Writer,
 }
 
 impl BatchHandler for WhatsappResolver {
@@ -45,7 +30,7 @@ impl BatchHandler for WhatsappResolver {
         let mut committed = Vec::new();
         let stored = self.store(&messages, &mut committed).await;
         // Also after a failure: what is committed need not wait for its redelivery.
-        self.outbox.publish(committed).await?;
+        self.writer.outbox.publish(committed).await?;
         stored
     }
 }
@@ -58,7 +43,7 @@ struct Group<'a> {
 
 impl WhatsappResolver {
     pub fn new(pool: PgPool, outbox: OutboxPublisher, refs: Arc<TicketRefs>) -> Self {
-        Self { pool, outbox, refs }
+        Self { writer: Writer { pool, outbox, refs, channel: Channel::Whatsapp } }
     }
 
     async fn store(
@@ -72,7 +57,7 @@ impl WhatsappResolver {
             let groups = self.look_up(&waiting, &mut repeated).await?;
             waiting = self.write(groups, committed).await?;
             if waiting.is_empty() {
-                return Ok(publish_again(&self.pool, &repeated, committed).await?);
+                return Ok(publish_again(&self.writer.pool, &repeated, committed).await?);
             }
         }
         Err(NotYet::Moving.into())
@@ -89,7 +74,7 @@ impl WhatsappResolver {
             senders.entry(&inbound.message.sender_id).or_default().push(inbound);
         }
         let asks: Vec<Ask<'_>> = senders.values().flat_map(|messages| asks(messages)).collect();
-        let mut known = whatsapp::find(&self.pool, &asks).await?.into_iter();
+        let mut known = whatsapp::find(&self.writer.pool, &asks).await?.into_iter();
         let mut groups = Vec::new();
         for messages in senders.into_values() {
             let mut group: Option<Group<'a>> = None;
@@ -112,31 +97,17 @@ impl WhatsappResolver {
         groups: Vec<Group<'a>>,
         committed: &mut Vec<Record>,
     ) -> Result<Vec<&'a Inbound>, Failure> {
-        let mut threads: Vec<Thread> = Vec::with_capacity(groups.len());
-        for group in &groups {
-            if let (Some(first), Some(newest)) = (group.messages.first(), group.messages.last()) {
-                let new_ref = match opens_conversation(&group.known, first) {
-                    true => Some(self.refs.next(clock::now()).await.ok_or(NoRef)?),
+        let mut threads = Vec::with_capacity(groups.len());
+        for Group { known, messages } in groups {
+            if let (Some(first), Some(newest)) = (messages.first(), messages.last()) {
+                let new_ref = match opens_conversation(&known, first) {
+                    true => Some(self.writer.new_ref().await?),
                     false => None,
                 };
-                threads.push(thread(&group.known, first, newest, &group.messages, new_ref));
+                threads.push((thread(&known, first, newest, &messages, new_ref), messages));
             }
         }
-        if threads.is_empty() {
-            return Ok(Vec::new());
-        }
-        let taken = retry_serialization(|| whatsapp::store(&self.pool, SERVICE, &threads)).await?;
-        committed.extend(taken.older);
-        let mut moved_on = Vec::new();
-        for (thread, group) in threads.into_iter().zip(groups) {
-            if taken.conversations.contains(&thread.conversation_id) {
-                let messages = thread.messages.into_iter();
-                committed.extend(messages.flat_map(|stored| stored.message.records));
-            } else {
-                moved_on.extend(group.messages);
-            }
-        }
-        Ok(moved_on)
+        self.writer.write(threads, committed).await
     }
 }
 

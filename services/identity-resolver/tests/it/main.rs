@@ -8,9 +8,12 @@
 )]
 
 mod aliases;
+mod email;
+mod email_world;
 mod faults;
 mod follow_ups;
 mod opt_outs;
+mod staff;
 mod start;
 mod submissions;
 mod whatsapp;

@@ -1,0 +1,67 @@
+//! Staff who answer a hand-off by mail: their words go to the customer, as a person's.
+
+use bus::{Failure, Record};
+use contract::ReplyId;
+use sqlx::PgPool;
+use store::mail::Candidate;
+use store::outbox;
+use store::people::{self, NewReply, OperatorName, Refusal};
+
+use crate::SERVICE;
+use crate::email_intake::Inbound;
+use crate::text::clean_name;
+
+/// Why words of staff do not reach the customer; stands in their row.
+const NOTHING_SAID: &str = "staff_wordless";
+const CLOSED: &str = "staff_closed";
+const TAKEN: &str = "staff_taken_by_another";
+
+/// Takes the conversation for the sender and replies in it. `Ok(Err(_))` says why that
+/// is not to be: the mail is then kept where a person finds it.
+pub(crate) async fn say(
+    pool: &PgPool,
+    inbound: &Inbound,
+    candidate: &Candidate,
+    committed: &mut Vec<Record>,
+) -> Result<Result<(), &'static str>, Failure> {
+    if inbound.body.trim().is_empty() {
+        return Ok(Err(NOTHING_SAID));
+    }
+    let id = candidate.conversation_id;
+    let name = name(inbound);
+    let reply = NewReply {
+        id: ReplyId::derived(inbound.event_id, "staff-reply"),
+        text: &inbound.body,
+        parts: channels::person_parts,
+        at: inbound.arrived_at,
+        service: SERVICE,
+    };
+    let mut conn = pool.acquire().await.map_err(store::Error::from)?;
+    let said = people::reply(&mut conn, id, OperatorName(&name), reply).await;
+    drop(conn);
+    let refused = match said {
+        Ok(_) => {
+            committed.extend(outbox::pending(pool, SERVICE, &[id]).await?);
+            return Ok(Ok(()));
+        }
+        Err(Refusal::Store(error)) => return Err(error.into()),
+        Err(Refusal::Closed | Refusal::Unknown) => CLOSED,
+        Err(Refusal::TakenBy(_) | Refusal::NotAPersons | Refusal::OtherText) => TAKEN,
+    };
+    tracing::warn!(
+        conversation.id = %id,
+        mail.refused = refused,
+        "a mail of staff does not reach the customer"
+    );
+    Ok(Err(refused))
+}
+
+/// As the sender shows it, else what stands before the @.
+fn name(inbound: &Inbound) -> String {
+    match clean_name(&inbound.message.from_name) {
+        shown if shown.is_empty() => {
+            inbound.address.split('@').next().unwrap_or_default().to_owned()
+        }
+        shown => shown,
+    }
+}
