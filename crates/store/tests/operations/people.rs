@@ -27,7 +27,13 @@ async fn reply(
     reply: ReplyId,
     text: &str,
 ) -> Result<Standing, Refusal> {
-    let reply = NewReply { id: reply, text, parts: |_, text| vec![text.into()], at: time() };
+    let reply = NewReply {
+        id: reply,
+        text,
+        parts: |_, text| vec![text.into()],
+        at: time(),
+        service: people::SERVICE,
+    };
     people::reply(&mut pool.acquire().await.unwrap(), id, operator, reply).await
 }
 
