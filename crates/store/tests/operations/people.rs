@@ -32,7 +32,7 @@ async fn reply(
         text,
         parts: |_, text| vec![text.into()],
         at: time(),
-        service: people::SERVICE,
+        service: SERVICE,
     };
     people::reply(&mut pool.acquire().await.unwrap(), id, operator, reply).await
 }
