@@ -3,6 +3,7 @@
 mod breaks;
 mod content;
 pub mod gmail;
+pub mod handoff;
 pub mod http;
 mod markup;
 mod person;

@@ -1,4 +1,5 @@
 //! Providers on this machine: what they check, answer and call is written from their
 //! contracts, not from our clients, so that neither can hide the other's mistake.
 
+pub mod handoff;
 pub mod twilio;

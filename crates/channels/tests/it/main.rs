@@ -8,5 +8,6 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod handoff;
 mod twilio;
 mod twilio_library;
