@@ -2,6 +2,7 @@
 
 mod breaks;
 mod content;
+pub mod email;
 pub mod gmail;
 pub mod handoff;
 pub mod http;
