@@ -250,6 +250,22 @@ impl PublicUrlSettings {
     }
 }
 
+/// Whom a service that calls providers may call.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct OutboundSettings {
+    /// Speak to providers on this machine without TLS
+    #[arg(
+        long,
+        env = "FTE_ALLOW_LOOPBACK",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        default_value_t = false,
+        num_args = 0..=1,
+        default_missing_value = "true",
+        require_equals = true
+    )]
+    pub allow_loopback: bool,
+}
+
 /// The URL without its trailing slashes, if paths can be put behind it.
 fn base_url(text: &str) -> Option<String> {
     let text = text.trim().trim_end_matches('/');

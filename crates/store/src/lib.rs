@@ -34,6 +34,7 @@ pub mod progress;
 pub mod refs;
 pub mod relay;
 pub mod server_log;
+pub mod sweeps;
 pub mod threads;
 pub mod ticket_refs;
 pub mod turns;

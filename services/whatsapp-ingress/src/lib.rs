@@ -8,13 +8,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use bus::Publisher;
+use channels::twilio::client::{self, TwilioClient};
 use channels::twilio::signature::Verifier;
 use channels::twilio::webhook::Ours;
-use chassis::Context;
 use chassis::settings::{
-    BusSettings, DatabaseSettings, HttpSettings, TwilioAccount, TwilioSettings,
+    BusSettings, DatabaseSettings, HttpSettings, OutboundSettings, TwilioAccount, TwilioSettings,
 };
 use chassis::webhook::{BODY_TIMEOUT, Webhook};
+use chassis::{Context, SettingsError};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use opentelemetry::metrics::Meter;
@@ -22,11 +23,13 @@ use secrecy::ExposeSecret as _;
 use tokio::task::JoinSet;
 
 pub use docs::openapi;
+pub use sweep::Sweep;
 
 mod call;
 mod docs;
 mod receive;
 mod refusal;
+mod sweep;
 
 /// The service's name.
 pub const NAME: &str = "whatsapp-ingress";
@@ -45,6 +48,8 @@ pub struct Config {
     pub http: HttpSettings,
     #[command(flatten)]
     pub twilio: TwilioSettings,
+    #[command(flatten)]
+    pub outbound: OutboundSettings,
 }
 
 /// The clock of the events; tests turn it.
@@ -87,12 +92,16 @@ impl From<Parts> for Ingress {
                 &parts.meter,
             ),
             clock: parts.clock,
-            ours: Ours {
-                account_sid: account.account_sid,
-                address: account.whatsapp_from,
-                api_base_url: account.api_base_url,
-            },
+            ours: ours(&account),
         }))
+    }
+}
+
+fn ours(account: &TwilioAccount) -> Ours {
+    Ours {
+        account_sid: account.account_sid.clone(),
+        address: account.whatsapp_from.clone(),
+        api_base_url: account.api_base_url.clone(),
     }
 }
 
@@ -113,19 +122,41 @@ pub fn router(ingress: Ingress) -> Router {
 /// Runs the service until shutdown.
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let account = config.twilio.required()?;
-    // Only the log may need it, where PostgreSQL is the log.
+    // For the sweep, and the log where PostgreSQL is the log: never for a webhook.
     let pool = config.database.pool(NAME)?;
     let bus = config.bus.connect(&pool).await?;
+    let clock: Clock = Arc::new(chassis::clock::now);
+    let meter = opentelemetry::global::meter(NAME);
+    let client = twilio_client(&account, config.outbound)?;
+    let ours = ours(&account);
+    let sweep = Sweep::new(pool, bus.publisher(), client, ours, Arc::clone(&clock), &meter);
     let ingress = Ingress::from(Parts {
         publisher: bus.publisher(),
         account,
-        clock: Arc::new(chassis::clock::now),
+        clock,
         body_timeout: BODY_TIMEOUT,
-        meter: opentelemetry::global::meter(NAME),
+        meter,
     });
     let mut tasks = JoinSet::new();
+    tasks.spawn(sweep.run(context.shutdown.clone()));
     let router = chassis::http::public(router(ingress));
     let serving = context.clone();
     tasks.spawn(async move { serving.serve(&config.http, router).await });
     context.supervise(tasks).await
+}
+
+fn twilio_client(
+    account: &TwilioAccount,
+    outbound: OutboundSettings,
+) -> Result<TwilioClient, SettingsError> {
+    let client = TwilioClient::new(client::Settings {
+        account_sid: account.account_sid.clone(),
+        auth_token: account.auth_token.clone(),
+        api_base_url: account.api_base_url.clone(),
+        sender: account.whatsapp_from.clone(),
+        public_base_url: account.public_base_urls.first().cloned().unwrap_or_default(),
+        allows_loopback: outbound.allow_loopback,
+        request_limit: client::REQUEST_LIMIT,
+    });
+    client.map_err(|error| SettingsError(error.to_string()))
 }

@@ -3,6 +3,7 @@
 //! address, a text or a token.
 
 mod answer;
+mod inbox;
 mod listing;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::http;
 use crate::twilio::errors::{Action, ErrorTable, Meaning, TableError};
 use crate::twilio::window::OpenWindow;
 
+pub use inbox::{InboxPage, ListedMessage};
 pub use listing::{ListError, Listed};
 
 /// How long a connection may take. Nothing was sent when it is over.

@@ -20,6 +20,11 @@ impl Form {
         Self { fields: texts(fields), url: texts(&pairs(query.as_bytes())) }
     }
 
+    /// Parameters that came another way than by a webhook, as text.
+    pub(super) fn of(fields: Vec<(String, String)>) -> Self {
+        Self { fields, url: Vec::new() }
+    }
+
     /// The value of a parameter; the first where a name repeats, and `None` where it
     /// is empty, which Twilio writes for "nothing".
     pub fn get(&self, name: &str) -> Option<&str> {

@@ -10,6 +10,7 @@ use contract::{
 };
 use uuid::Uuid;
 
+use super::client::ListedMessage;
 use super::form::Form;
 use super::signature::Verified;
 use text::{BODY_BYTES, LINE_CHARS, PAYLOAD_BYTES, WORD_CHARS};
@@ -54,6 +55,31 @@ pub enum Unreadable {
 /// message with `ErrorCode` and `ErrorUrl` beside it, so it gives the same event.
 pub fn message(
     form: &Verified<Form>,
+    ours: &Ours,
+    received_at: DateTime<Utc>,
+) -> Result<WhatsappInbound, Unreadable> {
+    read(form, ours, received_at)
+}
+
+/// The event that the webhook of a message would have been, from Twilio's own list: the
+/// same id, and the fields that a list has.
+pub fn listed(listed: &ListedMessage, ours: &Ours) -> Result<WhatsappInbound, Unreadable> {
+    let mut fields = vec![
+        ("AccountSid".to_owned(), listed.account_sid.clone()),
+        ("MessageSid".to_owned(), listed.sid.clone()),
+        ("From".to_owned(), listed.from.clone()),
+        ("To".to_owned(), listed.to.clone()),
+        ("Body".to_owned(), listed.body.clone()),
+    ];
+    for (n, file) in listed.media.iter().enumerate() {
+        fields.push((format!("MediaUrl{n}"), file.url.clone()));
+        fields.push((format!("MediaContentType{n}"), file.content_type.clone()));
+    }
+    read(&Form::of(fields), ours, listed.at)
+}
+
+fn read(
+    form: &Form,
     ours: &Ours,
     received_at: DateTime<Utc>,
 ) -> Result<WhatsappInbound, Unreadable> {

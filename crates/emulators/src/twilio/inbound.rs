@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::Message;
 use super::overrides::{Failed, Overrides};
 use super::signature::sign;
-use super::state::{State, new_sid, now};
+use super::state::{File, State, new_sid, now};
 
 /// What a customer writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -183,7 +183,12 @@ fn parameters(state: &State, inbound: &Inbound, sid: &str, from: &str) -> Vec<(S
 fn store_media(state: &State, sid: &str, media: &InboundMedia) -> String {
     let id = new_sid("ME");
     let bytes = STANDARD.decode(&media.content_base64).unwrap_or_default();
-    state.lock().media.insert(id.clone(), (media.content_type.clone(), bytes.into()));
+    state.lock().media.push(File {
+        id: id.clone(),
+        message: sid.to_owned(),
+        content_type: media.content_type.clone(),
+        bytes: bytes.into(),
+    });
     let account = &state.account_sid;
     let port = state.port();
     format!("http://127.0.0.1:{port}/2010-04-01/Accounts/{account}/Messages/{sid}/Media/{id}")

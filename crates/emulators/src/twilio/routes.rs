@@ -32,6 +32,7 @@ pub(super) fn router(state: Arc<State>, shutdown: CancellationToken) -> Router {
         .route(&format!("{account}/Messages.json"), get(list).post(send))
         .route(&format!("{account}/Messages/{{file}}"), get(show))
         .route(&format!("{account}/Messages/{{sid}}/Media/{{media}}"), get(media::redirect))
+        .route(&format!("{account}/Messages/{{sid}}/Media.json"), get(media::list))
         .route("/cdn/{media}", get(media::bytes))
         .route("/_test/inbound", post(write))
         .route("/_test/requests", get(requests))

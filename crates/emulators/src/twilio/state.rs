@@ -30,10 +30,19 @@ pub(super) struct Held {
     pub(super) callbacks: Callbacks,
     pub(super) faults: VecDeque<Fault>,
     pub(super) messages: Vec<Message>,
-    pub(super) media: HashMap<String, (String, Bytes)>,
+    pub(super) media: Vec<File>,
     pub(super) requests: Vec<Recorded>,
     pub(super) opted_out: HashSet<String>,
     last_inbound: HashMap<String, DateTime<Utc>>,
+}
+
+/// A file that came with a message.
+#[derive(Debug, Clone)]
+pub(super) struct File {
+    pub(super) id: String,
+    pub(super) message: String,
+    pub(super) content_type: String,
+    pub(super) bytes: Bytes,
 }
 
 impl State {
@@ -50,7 +59,7 @@ impl State {
                 callbacks: settings.callbacks,
                 faults: VecDeque::new(),
                 messages: Vec::new(),
-                media: HashMap::new(),
+                media: Vec::new(),
                 requests: Vec::new(),
                 opted_out: HashSet::new(),
                 last_inbound: HashMap::new(),

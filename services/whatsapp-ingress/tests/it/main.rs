@@ -18,4 +18,5 @@ mod meters;
 mod settings;
 mod statuses;
 mod support;
+mod sweep;
 mod unreadable;

@@ -26,7 +26,7 @@ pub struct Listed {
 /// Why the list could not be read. It holds no URL: that would name the customer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the list of messages cannot be read: {0}")]
-pub struct ListError(String);
+pub struct ListError(pub(super) String);
 
 impl TwilioClient {
     /// What went to this address with this text since the attempt, oldest first. That
@@ -65,7 +65,7 @@ impl TwilioClient {
         Ok(found)
     }
 
-    async fn page(&self, url: Url) -> Result<Value, ListError> {
+    pub(super) async fn page(&self, url: Url) -> Result<Value, ListError> {
         let broke = |_| ListError("the connection broke".to_owned());
         let response = self.authorized(self.http.get(url)).send().await.map_err(broke)?;
         let status = response.status();
@@ -77,7 +77,7 @@ impl TwilioClient {
     }
 
     /// The next page: our credentials go to no other host.
-    fn next(&self, uri: &str) -> Result<Url, ListError> {
+    pub(super) fn next(&self, uri: &str) -> Result<Url, ListError> {
         let next = self.messages_url.join(uri).ok();
         let is_ours = |next: &Url| next.origin() == self.messages_url.origin();
         next.filter(is_ours).ok_or_else(|| ListError("its next page is elsewhere".to_owned()))

@@ -1,0 +1,169 @@
+//! Finds what Twilio took for us and no webhook brought: Twilio does not come again
+//! after an answer of 5xx, so its own list is the guarantee.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bus::{Publisher, Record};
+use channels::twilio::client::{ListedMessage, TwilioClient};
+use channels::twilio::webhook::{self, Ours};
+use chrono::{DateTime, TimeDelta, Utc};
+use contract::Channel;
+use opentelemetry::metrics::{Counter, Meter};
+use sqlx::PgPool;
+use store::jobs::{self, Schedule};
+use store::sweeps;
+use tokio_util::sync::CancellationToken;
+
+use crate::Clock;
+
+const SCHEDULE: Schedule = Schedule {
+    name: "twilio-sweep",
+    every: Duration::from_secs(60),
+    lease: Duration::from_secs(60),
+};
+
+/// How far a process looks back when it starts, whatever was swept before.
+const AT_START: TimeDelta = TimeDelta::hours(24);
+
+/// How much of what was swept is swept again: longer than [`GRACE`], and than what
+/// two clocks differ.
+const OVERLAP: TimeDelta = TimeDelta::minutes(10);
+
+/// How old a message must be to be missed: its webhook, its repetitions within fifteen
+/// seconds and the resolver come first.
+const GRACE: TimeDelta = TimeDelta::seconds(60);
+
+/// How long a message waits for its files to be listed; then it goes without them.
+const FILES_WAIT: TimeDelta = TimeDelta::hours(1);
+
+/// Pages of a thousand: far more than one sender receives in a day.
+const MOST_PAGES: usize = 500;
+
+/// Gaps published and noted together.
+const BATCH: usize = 100;
+
+/// Compares Twilio's list with what is stored.
+pub struct Sweep {
+    pool: PgPool,
+    publisher: Arc<dyn Publisher>,
+    client: TwilioClient,
+    ours: Ours,
+    clock: Clock,
+    filled: Counter<u64>,
+    /// Whether this process has looked back a day.
+    has_looked_back: AtomicBool,
+}
+
+impl Sweep {
+    pub fn new(
+        pool: PgPool,
+        publisher: Arc<dyn Publisher>,
+        client: TwilioClient,
+        ours: Ours,
+        clock: Clock,
+        meter: &Meter,
+    ) -> Self {
+        let filled = meter
+            .u64_counter("fte.whatsapp.sweep.gaps.filled")
+            .with_description("messages that no webhook brought")
+            .build();
+        let has_looked_back = AtomicBool::new(false);
+        Self { pool, publisher, client, ours, clock, filled, has_looked_back }
+    }
+
+    /// Sweeps every minute until shutdown, on one replica at a time.
+    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let this = &self;
+        let step = || async move { this.step().await.map(drop) };
+        jobs::run(self.pool.clone(), SCHEDULE, shutdown, step).await
+    }
+
+    /// One sweep. Returns how many gaps it has filled.
+    pub async fn step(&self) -> anyhow::Result<usize> {
+        let now = (self.clock)();
+        let gaps = self.gaps(self.since(now).await?, now - GRACE).await?;
+        for batch in gaps.chunks(BATCH) {
+            self.fill(batch).await?;
+        }
+        sweeps::finish(&self.pool, SCHEDULE.name, now).await?;
+        self.has_looked_back.store(true, Ordering::Relaxed);
+        Ok(gaps.len())
+    }
+
+    async fn since(&self, now: DateTime<Utc>) -> anyhow::Result<DateTime<Utc>> {
+        let swept_until = sweeps::swept_until(&self.pool, SCHEDULE.name).await?;
+        let remembered = swept_until.map_or(now - AT_START, |until| until - OVERLAP);
+        Ok(if self.has_looked_back.load(Ordering::Relaxed) {
+            remembered
+        } else {
+            remembered.min(now - AT_START)
+        })
+    }
+
+    /// What is missing, oldest first: customers are answered in the order they wrote.
+    async fn gaps(
+        &self,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> anyhow::Result<Vec<ListedMessage>> {
+        let mut gaps = Vec::new();
+        // A message that comes while pages are read moves others to the next page.
+        let mut seen = HashSet::new();
+        let mut page = None;
+        for _ in 0..MOST_PAGES {
+            let mut listed = self.client.inbox(since, page).await?;
+            listed.messages.retain(|message| message.at <= until);
+            listed.messages.retain(|message| seen.insert(message.sid.clone()));
+            let sids: Vec<&str> = listed.messages.iter().map(|m| m.sid.as_str()).collect();
+            let missing = sweeps::missing(&self.pool, Channel::Whatsapp, &sids).await?;
+            listed.messages.retain(|message| missing.contains(&message.sid));
+            gaps.extend(listed.messages);
+            page = listed.next;
+            if page.is_none() {
+                gaps.reverse();
+                gaps.sort_by_key(|gap| gap.at);
+                return Ok(gaps);
+            }
+        }
+        anyhow::bail!("the list of messages does not end")
+    }
+
+    /// Publishes what the webhooks would have, and notes it.
+    async fn fill(&self, gaps: &[ListedMessage]) -> anyhow::Result<()> {
+        let mut records = Vec::with_capacity(gaps.len());
+        for gap in gaps {
+            match webhook::listed(&self.with_files(gap).await?, &self.ours) {
+                Ok(event) => records.push(Record::of(&event)),
+                Err(reason) => {
+                    tracing::error!(message.sid = gap.sid, error = %reason, "a gap is no event");
+                }
+            }
+        }
+        let filled = records.len();
+        self.publisher.publish_all(records).await.context("the log did not confirm gaps")?;
+        let sids: Vec<&str> = gaps.iter().map(|gap| gap.sid.as_str()).collect();
+        sweeps::filled(&self.pool, Channel::Whatsapp, &sids).await?;
+        self.filled.add(u64::try_from(filled).unwrap_or(u64::MAX), &[]);
+        tracing::warn!(gaps = filled, "messages that no webhook brought are in the log now");
+        Ok(())
+    }
+
+    /// Files may be deleted at Twilio: their message must not hold up others for ever.
+    async fn with_files(&self, gap: &ListedMessage) -> anyhow::Result<ListedMessage> {
+        let mut gap = gap.clone();
+        if gap.file_count > 0 {
+            match self.client.files(&gap.sid).await {
+                Ok(files) => gap.media = files,
+                Err(error) if (self.clock)() - gap.at < FILES_WAIT => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(message.sid = gap.sid, error = %error, "a gap has lost its files");
+                }
+            }
+        }
+        Ok(gap)
+    }
+}
