@@ -1,6 +1,7 @@
 //! What is particular to each channel: how texts look there, how providers are read.
 
 mod breaks;
+pub mod compose;
 mod content;
 pub mod email;
 pub mod gmail;
