@@ -36,7 +36,8 @@ pub struct Known {
 pub struct Receipt {
     pub delivery_id: DeliveryId,
     pub conversation_id: ConversationId,
-    pub provider_id: String,
+    /// The provider's, where it tells it.
+    pub provider_id: Option<String>,
     /// As the provider puts it, with its code: one event each.
     pub event: String,
     pub rank: Rank,
@@ -113,7 +114,7 @@ pub async fn apply(
     }
     let rows: Vec<(Uuid,)> = sqlx::query_as(APPLY)
         .bind(column(receipts, |r| r.delivery_id.as_uuid()))
-        .bind(column(receipts, |r| r.provider_id.as_str()))
+        .bind(column(receipts, |r| r.provider_id.as_deref()))
         .bind(column(receipts, |r| r.event.as_str()))
         .bind(column(receipts, |r| r.rank.number()))
         .bind(column(receipts, |r| r.rank.state()))

@@ -2,10 +2,13 @@
 //! writes deliveries down, one worker per outlet that sends them, and a consumer of
 //! what providers tell about them later.
 
+mod doubts;
 mod ends;
 mod in_hand;
 mod intake;
 mod outlet;
+mod sender;
+mod told;
 mod whatsapp;
 mod worker;
 
@@ -24,9 +27,10 @@ use store::relay::Relay;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use doubts::ASK_AFTER;
 pub use intake::Intake;
 pub use outlet::{Outlet, SendError, Wakers};
-pub use whatsapp::{ASK_AFTER, Receipts, Recovery, Tuning, WhatsappWorker};
+pub use whatsapp::{Receipts, Recovery, Tuning, WhatsappWorker};
 pub use worker::{Step, Worker};
 
 /// The service's name, its consumer group and its name in the outbox.

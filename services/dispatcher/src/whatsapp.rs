@@ -11,15 +11,10 @@ pub use receipts::Receipts;
 pub use recovery::Recovery;
 pub use worker::{Tuning, WhatsappWorker};
 
+use crate::sender::SUPPORT_QUEUE;
+
 /// As the channel is called, and so its deliveries' outlet.
 pub(crate) const OUTLET: &str = "whatsapp";
-
-/// Where a conversation waits whose reply could not be sent: the queue of the policy
-/// for what belongs to nobody in particular.
-const SUPPORT_QUEUE: &str = "Support Queue";
-
-/// After how long a person is asked about a send whose outcome is unknown.
-pub const ASK_AFTER: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// Who goes on after a failure of this meaning. Nobody writes to a customer who does
 /// not want it.

@@ -1,5 +1,4 @@
-//! Sends what is due to WhatsApp: several requests at a time, none of which makes the
-//! others wait.
+//! Sends what is due to WhatsApp, at the rate that a sender takes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,30 +8,18 @@ use channels::twilio::errors::{Action, Meaning};
 use channels::twilio::window::OpenWindow;
 use contract::DeliveryId;
 use sqlx::PgPool;
-use store::deliveries::{Ending, Finished};
-use store::delivery_sends::{self, BegunSend};
+use store::Error;
+use store::deliveries::Ending;
+use store::delivery_sends::BegunSend;
 use store::outbox::OutboxPublisher;
-use store::{Error, retry_serialization};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use super::pace::Pace;
-use super::{OUTLET, SUPPORT_QUEUE, is_failure, successor};
-use crate::ends;
-use crate::in_hand::{FIRST_LOOK, InHand, chain};
+use super::{is_failure, successor};
+use crate::in_hand::FIRST_LOOK;
 use crate::outlet::Wakers;
-
-/// How often a worker looks for what another replica has written down.
-const IDLE: Duration = Duration::from_millis(250);
-
-/// The pause while the database is away.
-const OUTAGE_PAUSE: Duration = Duration::from_secs(1);
-
-/// The first and the longest pause of a delivery whose request was not taken.
-const SHORTEST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+use crate::sender::{Bounds, Provider, Sender, again, failed, late};
 
 /// What free text needs, for a person who reads why a reply did not go.
 const WINDOW_CLOSED: &str = "outside WhatsApp's 24-hour window: free text can go only after the \
@@ -57,13 +44,12 @@ impl Default for Tuning {
 }
 
 /// Sends an account's deliveries.
-pub struct WhatsappWorker {
-    pool: PgPool,
-    outbox: OutboxPublisher,
-    wakers: Wakers,
+pub struct WhatsappWorker(Sender<Twilio>);
+
+/// The account at Twilio.
+struct Twilio {
     client: Arc<TwilioClient>,
-    pace: Arc<Pace>,
-    tuning: Tuning,
+    pace: Pace,
 }
 
 impl WhatsappWorker {
@@ -74,120 +60,26 @@ impl WhatsappWorker {
         client: Arc<TwilioClient>,
         tuning: Tuning,
     ) -> Self {
-        let pace = Arc::new(Pace::new(tuning.per_second));
-        Self { pool, outbox, wakers, client, pace, tuning }
+        let Tuning { at_once, per_second, lease } = tuning;
+        let twilio = Twilio { client, pace: Pace::new(per_second) };
+        Self(Sender::new(pool, outbox, wakers, twilio, Bounds { at_once, lease }))
     }
 
-    /// Works until shutdown; then what is under way may end. What was sent and cannot
-    /// be written down is tried until it can.
+    /// Works until shutdown; then what is under way may end.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let mut under_way = JoinSet::new();
-        let mut ended = Vec::new();
-        while !shutdown.is_cancelled() {
-            let wait = match self.round(&mut under_way, &mut ended).await {
-                Ok(0) => IDLE,
-                // What was met may have had others behind it.
-                Ok(_) => Duration::ZERO,
-                Err(error) => {
-                    tracing::warn!(error.cause_chain = chain(&error), "deliveries wait");
-                    OUTAGE_PAUSE
-                }
-            };
-            let has_room = under_way.len() < self.tuning.at_once;
-            tokio::select! {
-                Some(joined) = under_way.join_next() => ended.extend(joined.ok()),
-                () = tokio::time::sleep(wait) => {}
-                () = self.wakers.woken(OUTLET), if has_room && ended.is_empty() => {}
-                () = shutdown.cancelled() => {}
-            }
-        }
-        while let Some(joined) = under_way.join_next().await {
-            ended.extend(joined.ok());
-        }
-        self.write(&mut ended).await?;
-        Ok(())
+        self.0.run(shutdown).await
     }
 
     /// Begins what is due and waits for all of it. Returns how many it has met.
     pub async fn step(&self) -> Result<usize, Error> {
-        let mut under_way = JoinSet::new();
-        let met = self.begin(&mut under_way).await?;
-        let mut ended: Vec<_> = under_way.join_all().await;
-        self.write(&mut ended).await?;
-        Ok(met)
-    }
-
-    async fn round(
-        &self,
-        under_way: &mut JoinSet<Finished>,
-        ended: &mut Vec<Finished>,
-    ) -> Result<usize, Error> {
-        while let Some(joined) = under_way.try_join_next() {
-            ended.extend(joined.ok());
-        }
-        self.write(ended).await?;
-        self.begin(under_way).await
-    }
-
-    async fn begin(&self, under_way: &mut JoinSet<Finished>) -> Result<usize, Error> {
-        let room = self.tuning.at_once.saturating_sub(under_way.len());
-        if room == 0 {
-            return Ok(0);
-        }
-        let lease = self.tuning.lease;
-        let look = retry_serialization(|| {
-            delivery_sends::begin(&self.pool, OUTLET, room, lease, FIRST_LOOK)
-        })
-        .await?;
-        let begun_at = Instant::now();
-        let met = look.begun.len() + look.cancelled.len() + look.doubtful.len();
-        for id in &look.cancelled {
-            tracing::info!(delivery.id = %id, "cancelled: a person acted first, or opted out");
-        }
-        for id in &look.doubtful {
-            tracing::warn!(delivery.id = %id, "a worker stopped while sending");
-        }
-        for begun in look.begun {
-            let attempt = Attempt {
-                client: Arc::clone(&self.client),
-                pace: Arc::clone(&self.pace),
-                // Past half its lease a worker starts no request.
-                start_until: begun_at + lease / 2,
-                begun_at,
-            };
-            under_way.spawn(attempt.run(begun));
-        }
-        Ok(met)
-    }
-
-    /// Writes the ends of tries down, and publishes what follows.
-    async fn write(&self, ended: &mut Vec<Finished>) -> Result<(), Error> {
-        if ended.is_empty() {
-            return Ok(());
-        }
-        let facts = ends::write(&self.pool, ended).await?;
-        ended.clear();
-        ends::publish(&self.outbox, facts).await;
-        Ok(())
+        self.0.step().await
     }
 }
 
-/// One try.
-struct Attempt {
-    client: Arc<TwilioClient>,
-    pace: Arc<Pace>,
-    start_until: Instant,
-    begun_at: Instant,
-}
+impl Provider for Twilio {
+    const OUTLET: &'static str = super::OUTLET;
 
-impl Attempt {
-    async fn run(self, begun: BegunSend) -> Finished {
-        let in_hand = InHand::new(begun.delivery.clone(), OUTLET);
-        let end = self.send(&begun).instrument(in_hand.span.clone()).await;
-        in_hand.finished(end, self.begun_at.elapsed())
-    }
-
-    async fn send(&self, begun: &BegunSend) -> Ending {
+    async fn send(&self, begun: &BegunSend, start_until: Instant) -> Ending {
         let delivery = &begun.delivery;
         let Some(to) = begun.address.as_deref() else {
             return failed("the conversation has no address");
@@ -198,16 +90,12 @@ impl Attempt {
         let Some(window) = OpenWindow::at(delivery.begun_at, begun.last_inbound_at) else {
             return failed(WINDOW_CLOSED);
         };
-        let late = || {
-            let reason = "its turn did not come in time".to_owned();
-            Ending::Again { after: Duration::ZERO, reason }
-        };
-        let Some(start) = self.pace.start(Instant::now(), self.start_until) else {
+        let Some(start) = self.pace.start(Instant::now(), start_until) else {
             return late();
         };
         tokio::time::sleep_until(start).await;
         // A process that was stopped meanwhile wakes up later than that.
-        if Instant::now() >= self.start_until {
+        if Instant::now() >= start_until {
             return late();
         }
         let text = Text {
@@ -219,18 +107,16 @@ impl Attempt {
         let sent = self.client.send(&window, text).await;
         self.end(sent, delivery.id, delivery.attempt)
     }
+}
 
+impl Twilio {
     fn end(&self, sent: Sent, id: DeliveryId, attempt: i32) -> Ending {
         match sent {
             Sent::Accepted { status, error_code, .. } if is_failure(&status) => {
                 refused(id, self.client.table().meaning(error_code))
             }
             Sent::Accepted { sid, .. } => Ending::Accepted { provider_id: Some(sid) },
-            Sent::Again { after, reason } => {
-                let after = after.unwrap_or_else(|| back_off(id, attempt));
-                tracing::info!(delivery.id = %id, reason, "not sent, comes again");
-                Ending::Again { after, reason }
-            }
+            Sent::Again { after, reason } => again(after, reason, id, attempt),
             Sent::Refused(meaning) => refused(id, meaning),
             Sent::Unknown { reason } => {
                 tracing::warn!(delivery.id = %id, reason, "the outcome of a send is unknown");
@@ -238,10 +124,6 @@ impl Attempt {
             }
         }
     }
-}
-
-fn failed(reason: &str) -> Ending {
-    Ending::Failed { reason: reason.to_owned(), hands_over_to: Some(SUPPORT_QUEUE) }
 }
 
 fn refused(id: DeliveryId, meaning: Meaning) -> Ending {
@@ -253,15 +135,6 @@ fn refused(id: DeliveryId, meaning: Meaning) -> Ending {
     Ending::Failed { hands_over_to: successor(&meaning), reason: meaning.reason }
 }
 
-/// Twice as long with every try, up to a tenth more by delivery: those that failed
-/// together do not come again together.
-fn back_off(id: DeliveryId, attempt: i32) -> Duration {
-    let doublings = u32::try_from(attempt - 1).unwrap_or_default().min(12);
-    let wait = SHORTEST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
-    let share = u32::from(id.as_uuid().as_bytes().first().copied().unwrap_or_default());
-    wait + wait.mul_f64(f64::from(share) / 2550.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,17 +144,5 @@ mod tests {
         let tuning = Tuning::default();
 
         assert!(tuning.lease / 2 + REQUEST_LIMIT < tuning.lease);
-    }
-
-    #[test]
-    fn the_wait_doubles_with_every_try_and_differs_by_delivery() {
-        let id = |name: &str| DeliveryId::named(name);
-
-        for (attempt, least) in [(1, 100), (2, 200), (9, 25_600), (10, 30_000), (500, 30_000)] {
-            let wait = back_off(id("x"), attempt);
-            let least = Duration::from_millis(least);
-            assert!((least..=least.mul_f64(1.11)).contains(&wait), "{attempt}: {wait:?}");
-        }
-        assert_ne!(back_off(id("x"), 3), back_off(id("y"), 3));
     }
 }
