@@ -4,6 +4,8 @@
 -- whether a mail in doubt has gone.
 alter table deliveries add column draft_id text;
 alter table deliveries add column draft_thread text;
+-- It was seen to be gone: sent, or deleted by hand.
+alter table deliveries add column is_draft_gone boolean not null default false;
 -- Whom the mail goes to, in lower case: a report may name nothing else.
 alter table deliveries add column sent_to text;
 -- The Message-ID as on the wire; empty where the mailbox does not have the mail any more.

@@ -41,6 +41,8 @@ pub struct Mail<'a> {
     /// Where answers go, when not to `from`.
     pub reply_to: Option<&'a str>,
     pub ticket_ref: Option<&'a TicketRef>,
+    /// Whether the subject carries the ticket, by which a person finds it.
+    pub shows_ref: bool,
     pub subject: Subject<'a>,
     /// The Message-ID of the mail that this one answers, without angle brackets.
     pub in_reply_to: Option<&'a str>,
@@ -95,7 +97,7 @@ pub fn compose(mail: &Mail<'_>) -> Result<Vec<u8>, Unwritable> {
     let mut message = MessageBuilder::new()
         .from((from_name.as_str(), from))
         .to(to)
-        .subject(subject::written(mail.subject, mail.ticket_ref))
+        .subject(subject::written(mail.subject, mail.ticket_ref.filter(|_| mail.shows_ref)))
         .message_id(format!("{}@{domain}", mail.delivery_id))
         .date(mail.date.timestamp())
         .header(DELIVERY_HEADER, Raw::new(mail.delivery_id.to_string()));

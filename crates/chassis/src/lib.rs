@@ -9,6 +9,7 @@ pub mod operator;
 pub mod problem;
 pub mod run;
 pub mod settings;
+pub mod status_token;
 pub mod telemetry;
 pub mod webhook;
 

@@ -17,10 +17,17 @@ pub struct MailOut {
     pub referenced_ids: Vec<String>,
     /// Gmail's thread of the conversation.
     pub mail_thread: Option<String>,
-    /// The name beside our address, where one is set.
-    pub from_name: Option<String>,
     pub draft_id: Option<String>,
     pub draft_thread: Option<String>,
+    /// Sent, or deleted by hand.
+    pub is_draft_gone: bool,
+}
+
+impl MailOut {
+    /// The draft that may still be there: whoever sends or deletes it first, wins.
+    pub fn unsent_draft(&self) -> Option<&str> {
+        self.draft_id.as_deref().filter(|_| !self.is_draft_gone)
+    }
 }
 
 /// A draft at Gmail, with the thread in which it stands.
@@ -40,9 +47,7 @@ pub async fn find(
     let found = sqlx::query_as(
         "select ticket.ref as ticket_ref, answered.subject, answered.rfc822_id,
              coalesce(answered.referenced_ids, '{}') as referenced_ids, c.mail_thread,
-             (select settings ->> 'from_name' from channel_configs where channel = 'email')
-                 as from_name,
-             d.draft_id, d.draft_thread
+             d.draft_id, d.draft_thread, d.is_draft_gone
          from deliveries d join conversations c on c.id = d.conversation_id
          left join tickets ticket on ticket.conversation_id = c.id and not ticket.is_alias
          left join lateral (
@@ -69,7 +74,8 @@ pub async fn hold_draft(
     sent_to: &str,
 ) -> Result<bool, Error> {
     let done = sqlx::query(
-        "update deliveries set draft_id = $3, draft_thread = $4, sent_to = lower($5)
+        "update deliveries set draft_id = $3, draft_thread = $4, sent_to = lower($5),
+             is_draft_gone = false
          where id = $1 and attempt = $2 and state = 'sending' and lease_until > now()",
     )
     .bind(delivery_id.as_uuid())
@@ -99,6 +105,20 @@ pub async fn forget_draft(
     .execute(executor)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Notes that a draft was seen to be gone: asking once more would prove nothing.
+pub async fn lose_draft(
+    executor: impl PgExecutor<'_>,
+    delivery_id: DeliveryId,
+    draft_id: &str,
+) -> Result<(), Error> {
+    sqlx::query("update deliveries set is_draft_gone = true where id = $1 and draft_id = $2")
+        .bind(delivery_id.as_uuid())
+        .bind(draft_id)
+        .execute(executor)
+        .await?;
+    Ok(())
 }
 
 /// A mail that was sent, whose Message-ID on the wire is not known yet.

@@ -3,6 +3,7 @@
 //! what providers tell about them later.
 
 mod doubts;
+mod email;
 mod ends;
 mod in_hand;
 mod intake;
@@ -15,19 +16,26 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, ConsumerSettings};
+use bus::{BatchHandler, Bus, ConsumerSettings};
 use channels::twilio::client::{self, TwilioClient};
 use channels::twilio::errors::ErrorTable;
-use chassis::settings::{BusSettings, DatabaseSettings, TwilioAccount, TwilioSettings};
+use chassis::settings::{
+    BusSettings, DatabaseSettings, GmailSettings, TwilioAccount, TwilioSettings,
+};
 use chassis::{Context, SettingsError};
 use contract::Topic;
+use secrecy::SecretString;
 use sqlx::PgPool;
+use store::channel_configs::ChannelConfigs;
 use store::outbox::OutboxPublisher;
 use store::relay::Relay;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use doubts::ASK_AFTER;
+pub use email::{
+    Bounces, MailRecovery, MailTuning, MailWorker, Ourselves, StatusLinks, StatusMails,
+};
 pub use intake::Intake;
 pub use outlet::{Outlet, SendError, Wakers};
 pub use whatsapp::{Receipts, Recovery, Tuning, WhatsappWorker};
@@ -48,6 +56,8 @@ pub struct Config {
     pub bus: BusSettings,
     #[command(flatten)]
     pub twilio: TwilioSettings,
+    #[command(flatten)]
+    pub mail: MailSettings,
     /// Speak to providers on this machine without TLS
     #[arg(
         long,
@@ -59,6 +69,19 @@ pub struct Config {
         require_equals = true
     )]
     pub allow_loopback: bool,
+}
+
+/// How mail goes out.
+#[derive(Debug, Clone, clap::Args)]
+pub struct MailSettings {
+    #[command(flatten)]
+    pub gmail: GmailSettings,
+    /// Name beside our address in mails
+    #[arg(long, env = "GMAIL_FROM_NAME", default_value = "Support")]
+    pub gmail_from_name: String,
+    /// Key for status tokens, the one of the web form; without it no mail tells of its page
+    #[arg(long, env = "FTE_SECRET", hide_env_values = true)]
+    pub secret: Option<SecretString>,
 }
 
 /// Runs until shutdown.
@@ -82,48 +105,74 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         let worker = Worker::new(outlet, pool.clone(), outbox.clone(), wakers.clone());
         tasks.spawn(worker.run(shutdown.clone()));
     }
-    match twilio_client(&config)? {
-        Some(client) => {
-            let outlet = Whatsapp { pool, outbox, wakers, client: Arc::new(client) };
-            outlet.start(&mut tasks, &bus, &shutdown)?;
-        }
-        None => {
-            tracing::info!("no account at Twilio: deliveries to WhatsApp wait");
-            // The workers hold the last publishers: with them the deleter ends.
-            drop(outbox);
-        }
-    }
+    let (configs, refresher) = ChannelConfigs::new(pool.clone());
+    tasks.spawn(refresher.run(shutdown.clone()));
+    // The workers hold the last publishers: with them the deleter ends.
+    let parts = Parts { pool, outbox, wakers, configs };
+    start_providers(&config, parts, &mut tasks, &bus, &shutdown)?;
     tasks.spawn(async move { Ok(bus.consume_batches(settings, intake, shutdown).await?) });
     context.set_ready(true);
     context.supervise(tasks).await
 }
 
-/// What the outlet to WhatsApp needs.
-struct Whatsapp {
+/// What the outlet of a provider needs.
+#[derive(Clone)]
+struct Parts {
     pool: PgPool,
     outbox: OutboxPublisher,
     wakers: Wakers,
-    client: Arc<TwilioClient>,
+    configs: ChannelConfigs,
 }
 
-impl Whatsapp {
-    fn start(
-        self,
-        tasks: &mut JoinSet<anyhow::Result<()>>,
-        bus: &Bus,
-        shutdown: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let Self { pool, outbox, wakers, client } = self;
-        let recovery = Recovery::new(pool.clone(), outbox.clone(), Arc::clone(&client));
-        let receipts = Receipts::new(pool.clone(), outbox.clone(), ErrorTable::built_in()?);
-        let worker = WhatsappWorker::new(pool, outbox, wakers, client, Tuning::default());
-        tasks.spawn(worker.run(shutdown.clone()));
-        tasks.spawn(recovery.run(shutdown.clone()));
-        let settings = ConsumerSettings::new(SERVICE, Topic::WhatsappInbound);
-        let (bus, shutdown) = (bus.clone(), shutdown.clone());
-        tasks.spawn(async move { Ok(bus.consume_batches(settings, receipts, shutdown).await?) });
-        Ok(())
+type Tasks = JoinSet<anyhow::Result<()>>;
+
+/// Starts the outlets that have an account.
+fn start_providers(
+    config: &Config,
+    parts: Parts,
+    tasks: &mut Tasks,
+    bus: &Bus,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    match twilio_client(config)? {
+        Some(client) => start_whatsapp(parts.clone(), Arc::new(client), tasks, bus, shutdown)?,
+        None => tracing::info!("no account at Twilio: deliveries to WhatsApp wait"),
     }
+    match email::account(&config.mail, config.allow_loopback)? {
+        Some(account) => email::start(config, parts, account, tasks, bus, shutdown)?,
+        None => tracing::info!("no mailbox at Gmail: deliveries by e-mail wait"),
+    }
+    Ok(())
+}
+
+fn start_whatsapp(
+    parts: Parts,
+    client: Arc<TwilioClient>,
+    tasks: &mut Tasks,
+    bus: &Bus,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let Parts { pool, outbox, wakers, configs } = parts;
+    let recovery = Recovery::new(pool.clone(), outbox.clone(), Arc::clone(&client));
+    let receipts = Receipts::new(pool.clone(), outbox.clone(), ErrorTable::built_in()?);
+    let worker = WhatsappWorker::new(pool, outbox, wakers, client, configs, Tuning::default());
+    tasks.spawn(worker.run(shutdown.clone()));
+    tasks.spawn(recovery.run(shutdown.clone()));
+    consume(Topic::WhatsappInbound, receipts, tasks, bus, shutdown);
+    Ok(())
+}
+
+/// Consumes a topic until shutdown.
+fn consume(
+    topic: Topic,
+    handler: impl BatchHandler,
+    tasks: &mut Tasks,
+    bus: &Bus,
+    shutdown: &CancellationToken,
+) {
+    let settings = ConsumerSettings::new(SERVICE, topic);
+    let (bus, shutdown) = (bus.clone(), shutdown.clone());
+    tasks.spawn(async move { Ok(bus.consume_batches(settings, handler, shutdown).await?) });
 }
 
 /// The client of our account, where there is one.

@@ -7,7 +7,7 @@ use contract::Channel;
 use store::deliveries::Begun;
 use tokio::sync::Notify;
 
-use crate::whatsapp;
+use crate::{email, whatsapp};
 
 /// A way out at which a delivery is sent by being accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,7 @@ pub struct Wakers {
     web_form: Arc<Notify>,
     hand_off: Arc<Notify>,
     whatsapp: Arc<Notify>,
+    email: Arc<Notify>,
 }
 
 impl Wakers {
@@ -85,6 +86,7 @@ impl Wakers {
             "web_form" => Some(&self.web_form),
             "hand_off" => Some(&self.hand_off),
             whatsapp::OUTLET => Some(&self.whatsapp),
+            email::OUTLET => Some(&self.email),
             _ => None,
         }
     }

@@ -45,8 +45,7 @@ pub(crate) trait Provider: Send + Sync + 'static {
     }
 
     /// One try. It starts no request from `start_until` on.
-    fn send(&self, begun: &BegunSend, start_until: Instant)
-    -> impl Future<Output = Ending> + Send;
+    fn send(&self, begun: &BegunSend, start_until: Instant) -> impl Future<Output = Ending> + Send;
 }
 
 /// How much at once, and how long.

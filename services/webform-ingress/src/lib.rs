@@ -6,11 +6,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use axum::Router;
 use bus::Publisher;
 use chassis::Context;
 use chassis::settings::{BusSettings, DatabaseSettings, HttpSettings, SecretSettings};
+use chassis::status_token::StatusTokens;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use secrecy::ExposeSecret as _;
@@ -24,7 +24,6 @@ pub use caller::{Network, ProxySettings};
 pub use docs::openapi;
 pub use limits::{Limits, RateLimitSettings, RateLimits, Ticker};
 pub use links::LinkHosts;
-pub use token::StatusTokens;
 
 mod accept;
 mod body;
@@ -43,7 +42,6 @@ mod status;
 mod submission;
 mod submit;
 mod sweep;
-mod token;
 
 /// The service's name.
 pub const NAME: &str = "webform-ingress";
@@ -133,8 +131,7 @@ pub fn router(ingress: Ingress) -> Router {
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let (secret, previous) = config.secret.keys()?;
     let previous = previous.as_ref().map(|secret| secret.expose_secret().as_bytes());
-    let tokens = StatusTokens::new(secret.expose_secret().as_bytes(), previous)
-        .context("cannot use FTE_SECRET")?;
+    let tokens = StatusTokens::new(secret.expose_secret().as_bytes(), previous)?;
     let pool = config.database.pool(NAME)?;
     let bus = config.bus.connect(&pool).await?;
     let ingress = Ingress::from(Parts {

@@ -21,6 +21,7 @@ fn mail<'a>(ticket_ref: &'a TicketRef, references: &'a [String]) -> Mail<'a> {
         to: "ana@example.org",
         reply_to: None,
         ticket_ref: Some(ticket_ref),
+        shows_ref: true,
         subject: Subject::ReplyTo("Order 42"),
         in_reply_to: Some("orig-1@example.org"),
         references,
@@ -98,6 +99,14 @@ fn a_mail_that_answers_none_has_its_own_subject_and_may_name_where_answers_go() 
     assert_eq!(mail.header_raw("Reply-To").unwrap().trim(), "<support@example.com>");
     assert_eq!(mail.header_raw("Auto-Submitted").unwrap().trim(), "auto-generated");
     assert_eq!(mail.header_raw("X-Support-Escalation-Id").unwrap().trim(), "7");
+}
+
+#[test]
+fn a_subject_without_the_ticket_keeps_it_in_its_header() {
+    let text = written(|mail| mail.shows_ref = false);
+
+    assert_eq!(parsed(&text).subject(), Some("Re: Order 42"));
+    assert!(text.contains("\r\nX-Support-Ticket: TF-20260105-7K3Q\r\n"));
 }
 
 #[test]

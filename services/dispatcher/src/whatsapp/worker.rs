@@ -6,9 +6,10 @@ use std::time::Duration;
 use channels::twilio::client::{REQUEST_LIMIT, Sent, Text, TwilioClient};
 use channels::twilio::errors::{Action, Meaning};
 use channels::twilio::window::OpenWindow;
-use contract::DeliveryId;
+use contract::{Channel, DeliveryId};
 use sqlx::PgPool;
 use store::Error;
+use store::channel_configs::ChannelConfigs;
 use store::deliveries::Ending;
 use store::delivery_sends::BegunSend;
 use store::outbox::OutboxPublisher;
@@ -49,6 +50,8 @@ pub struct WhatsappWorker(Sender<Twilio>);
 /// The account at Twilio.
 struct Twilio {
     client: Arc<TwilioClient>,
+    configs: ChannelConfigs,
+    per_second: u32,
     pace: Pace,
 }
 
@@ -58,10 +61,11 @@ impl WhatsappWorker {
         outbox: OutboxPublisher,
         wakers: Wakers,
         client: Arc<TwilioClient>,
+        configs: ChannelConfigs,
         tuning: Tuning,
     ) -> Self {
         let Tuning { at_once, per_second, lease } = tuning;
-        let twilio = Twilio { client, pace: Pace::new(per_second) };
+        let twilio = Twilio { client, configs, per_second, pace: Pace::default() };
         Self(Sender::new(pool, outbox, wakers, twilio, Bounds { at_once, lease }))
     }
 
@@ -79,6 +83,10 @@ impl WhatsappWorker {
 impl Provider for Twilio {
     const OUTLET: &'static str = super::OUTLET;
 
+    fn room(&self, free: usize) -> usize {
+        if self.configs.get(Channel::Whatsapp).enabled { free } else { 0 }
+    }
+
     async fn send(&self, begun: &BegunSend, start_until: Instant) -> Ending {
         let delivery = &begun.delivery;
         let Some(to) = begun.address.as_deref() else {
@@ -90,7 +98,7 @@ impl Provider for Twilio {
         let Some(window) = OpenWindow::at(delivery.begun_at, begun.last_inbound_at) else {
             return failed(WINDOW_CLOSED);
         };
-        let Some(start) = self.pace.start(Instant::now(), start_until) else {
+        let Some(start) = self.pace.start(self.per_second(), Instant::now(), start_until) else {
             return late();
         };
         tokio::time::sleep_until(start).await;
@@ -110,6 +118,12 @@ impl Provider for Twilio {
 }
 
 impl Twilio {
+    /// As people have set it, else as one sender takes it.
+    fn per_second(&self) -> u32 {
+        let set = self.configs.get(Channel::Whatsapp).settings.sends_per_second;
+        set.unwrap_or(self.per_second)
+    }
+
     fn end(&self, sent: Sent, id: DeliveryId, attempt: i32) -> Ending {
         match sent {
             Sent::Accepted { status, error_code, .. } if is_failure(&status) => {

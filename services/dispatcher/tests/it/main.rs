@@ -13,9 +13,10 @@ mod sending;
 mod whatsapp;
 
 use bus::{BatchHandler as _, Failure, Headers, Received};
-use contract::{ConversationId, Event as _, Outgoing, TicketRef};
+use contract::{Channel, ConversationId, Event as _, Outgoing, TicketRef};
 use dispatcher::{Intake, Outlet, Step, Wakers, Worker};
 use sqlx::PgPool;
+use store::channel_configs::{ChannelConfig, ChannelConfigs};
 use store::outbox::{OutboxDeleter, OutboxPublisher};
 use testkit::{RecordingPublisher, events};
 
@@ -80,6 +81,11 @@ impl World {
     async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.pool).await.unwrap()
     }
+}
+
+/// A channel that may send, everything else as it is by default.
+fn enabled(channel: Channel) -> ChannelConfigs {
+    ChannelConfigs::fixed([(channel, ChannelConfig { enabled: true, ..Default::default() })])
 }
 
 /// Stores the first message of these tickets, as the resolver does.

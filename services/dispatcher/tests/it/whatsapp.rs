@@ -19,7 +19,7 @@ use emulators::twilio::{self as emulator, TwilioEmulator};
 use sqlx::PgPool;
 use testkit::events;
 
-use crate::{World, store_tickets, ticket};
+use crate::{World, enabled, store_tickets, ticket};
 
 /// A replica of the dispatcher with its account.
 pub(crate) struct Line {
@@ -62,6 +62,7 @@ impl Line {
                 outbox.clone(),
                 Wakers::default(),
                 Arc::clone(&client),
+                enabled(Channel::Whatsapp),
                 tuning,
             ),
             recovery: Recovery::new(pool.clone(), outbox.clone(), client),

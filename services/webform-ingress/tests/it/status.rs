@@ -1,8 +1,8 @@
 //! The status as JSON: what the holder of a token sees, and nobody else.
 
+use chassis::status_token::StatusTokens;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use webform_ingress::StatusTokens;
 
 use crate::support::{Answer, App, rows};
 

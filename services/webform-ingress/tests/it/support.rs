@@ -10,6 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, Request, StatusCode};
+use chassis::status_token::StatusTokens;
 use chrono::{DateTime, Utc};
 use contract::WebformInbound;
 use serde_json::{Value, json};
@@ -17,9 +18,7 @@ use sqlx::PgPool;
 use store::ticket_refs::TicketRefs;
 use testkit::RecordingPublisher;
 use tower::ServiceExt as _;
-use webform_ingress::{
-    BODY_TIMEOUT, Ingress, Limits, LinkHosts, Parts, StatusTokens, Ticker, router,
-};
+use webform_ingress::{BODY_TIMEOUT, Ingress, Limits, LinkHosts, Parts, Ticker, router};
 
 pub(crate) const BROWSER: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 

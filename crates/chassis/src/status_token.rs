@@ -6,6 +6,8 @@ use contract::TicketRef;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use crate::run::SettingsError;
+
 /// Makes and checks tokens: HMAC-SHA256 of the ref, base64url without padding.
 #[derive(Clone)]
 pub struct StatusTokens {
@@ -16,11 +18,11 @@ pub struct StatusTokens {
 }
 
 impl StatusTokens {
-    pub fn new(secret: &[u8], previous: Option<&[u8]>) -> anyhow::Result<Self> {
-        Ok(Self {
-            current: Hmac::new_from_slice(secret)?,
-            previous: previous.map(Hmac::new_from_slice).transpose()?,
-        })
+    pub fn new(secret: &[u8], previous: Option<&[u8]>) -> Result<Self, SettingsError> {
+        let keyed = |secret: &[u8]| {
+            Hmac::new_from_slice(secret).map_err(|_| SettingsError("FTE_SECRET is no key".into()))
+        };
+        Ok(Self { current: keyed(secret)?, previous: previous.map(keyed).transpose()? })
     }
 
     /// The token of this ticket.
@@ -31,7 +33,7 @@ impl StatusTokens {
 
     /// Whether the token is the ref's. The time does not depend on how much of
     /// it is right, nor on whether the ref is one.
-    pub(crate) fn is_valid(&self, ticket_ref: &str, token: &str) -> bool {
+    pub fn is_valid(&self, ticket_ref: &str, token: &str) -> bool {
         let claimed = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
         let matches = |mac: &Hmac<Sha256>| {
             mac.clone().chain_update(ticket_ref).verify_slice(&claimed).is_ok()

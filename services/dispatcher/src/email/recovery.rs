@@ -1,0 +1,132 @@
+//! Finds out what became of mails in doubt: a draft that can still be deleted was never
+//! sent, one that is gone must be in its thread. And reads back under which Message-ID
+//! our mails went out, as Gmail gives them its own.
+
+use std::sync::Arc;
+
+use channels::compose::DELIVERY_HEADER;
+use channels::gmail::{self, GmailClient};
+use contract::DeliveryId;
+use sqlx::PgPool;
+use std::time::Duration;
+use store::Error;
+use store::deliveries::Ending;
+use store::delivery_doubts::Doubt;
+use store::jobs::Schedule;
+use store::mail_sends;
+use store::outbox::OutboxPublisher;
+use tokio_util::sync::CancellationToken;
+
+use crate::doubts::{self, Doubts, Look};
+
+const MESSAGE_ID: &str = "Message-ID";
+const SENT: &str = "SENT";
+
+/// Message-IDs read back in one round, each for 20 units of Gmail's quota.
+const READ_AT_ONCE: i64 = 10;
+
+/// Looks mails in doubt up at Gmail.
+pub struct MailRecovery(Doubts<Mailbox>);
+
+struct Mailbox {
+    pool: PgPool,
+    client: Arc<GmailClient>,
+}
+
+impl MailRecovery {
+    pub fn new(pool: PgPool, outbox: OutboxPublisher, client: Arc<GmailClient>) -> Self {
+        let look = Mailbox { pool: pool.clone(), client };
+        Self(Doubts::new(pool, outbox, look))
+    }
+
+    /// Looks until shutdown, on one replica at a time.
+    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        self.0.run(shutdown).await
+    }
+
+    /// One round. Returns how many doubts it has settled.
+    pub async fn step(&self) -> Result<usize, Error> {
+        self.0.step().await
+    }
+}
+
+impl Look for Mailbox {
+    const OUTLET: &'static str = super::OUTLET;
+    const SCHEDULE: Schedule =
+        Schedule { name: "mail-doubts", every: doubts::EVERY, lease: doubts::LEASE };
+
+    async fn look_up(&self, doubt: &Doubt) -> Result<Option<Ending>, Error> {
+        let (id, attempt) = (doubt.delivery.id, doubt.delivery.attempt);
+        let Some(mail) = mail_sends::find(&self.pool, id).await? else { return Ok(None) };
+        let Some(draft_id) = mail.draft_id.as_deref() else {
+            return Ok(Some(unsent("its worker stopped before it had a draft")));
+        };
+        if let Some(draft_id) = mail.unsent_draft() {
+            match self.client.delete_draft(draft_id).await {
+                Ok(()) => {
+                    let forgotten =
+                        mail_sends::forget_draft(&self.pool, id, attempt, draft_id).await?;
+                    return Ok(forgotten.then(|| unsent("its draft was never sent")));
+                }
+                // Only the answer to this is evidence: a second one would be to our own
+                // deletion.
+                Err(gmail::Error::NotFound) => {
+                    mail_sends::lose_draft(&self.pool, id, draft_id).await?;
+                }
+                Err(error) => {
+                    tracing::warn!(delivery.id = %id, %error, "a doubt stays");
+                    return Ok(None);
+                }
+            }
+        }
+        let thread = mail.draft_thread.as_deref().unwrap_or(draft_id);
+        let found = self.find_sent(thread, id).await;
+        Ok(found.map(|gmail_id| Ending::Accepted { provider_id: Some(gmail_id) }))
+    }
+
+    async fn also(&self) -> Result<(), Error> {
+        for sent in mail_sends::not_read_back(&self.pool, READ_AT_ONCE).await? {
+            let rfc822_id = match self.client.metadata(&sent.gmail_id, &[MESSAGE_ID]).await {
+                Ok(mail) => mail.header(MESSAGE_ID).map(bare).filter(|id| !id.is_empty()),
+                Err(gmail::Error::NotFound) => None,
+                Err(error) => {
+                    tracing::info!(delivery.id = %sent.id, %error, "its Message-ID is read later");
+                    return Ok(());
+                }
+            };
+            mail_sends::read_back(&self.pool, sent.id, rfc822_id.as_deref()).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Mailbox {
+    /// Gmail's id of the mail that this delivery has become, where its thread has it. That
+    /// there is none proves nothing: it is looked for again.
+    async fn find_sent(&self, thread: &str, id: DeliveryId) -> Option<String> {
+        let mails = match self.client.thread(thread, &[DELIVERY_HEADER]).await {
+            Ok(mails) => mails,
+            Err(gmail::Error::NotFound) => return None,
+            Err(error) => {
+                tracing::warn!(delivery.id = %id, %error, "a doubt stays");
+                return None;
+            }
+        };
+        let wanted = id.to_string();
+        let is_ours = |mail: &gmail::Metadata| {
+            mail.label_ids.iter().any(|label| label == SENT)
+                && mail.header(DELIVERY_HEADER).map(str::trim) == Some(wanted.as_str())
+        };
+        mails.into_iter().find(is_ours).map(|mail| mail.id)
+    }
+}
+
+/// It goes again: that it was not sent is proven.
+fn unsent(reason: &str) -> Ending {
+    Ending::Again { after: Duration::ZERO, reason: reason.to_owned() }
+}
+
+/// A Message-ID without its angle brackets.
+fn bare(id: &str) -> String {
+    id.trim().trim_start_matches('<').trim_end_matches('>').to_owned()
+}
