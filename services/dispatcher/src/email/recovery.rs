@@ -3,12 +3,11 @@
 //! our mails went out, as Gmail gives them its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use channels::compose::DELIVERY_HEADER;
 use channels::gmail::{self, GmailClient};
-use contract::DeliveryId;
 use sqlx::PgPool;
-use std::time::Duration;
 use store::Error;
 use store::deliveries::Ending;
 use store::delivery_doubts::Doubt;
@@ -24,6 +23,12 @@ const SENT: &str = "SENT";
 
 /// Message-IDs read back in one round, each for 20 units of Gmail's quota.
 const READ_AT_ONCE: i64 = 10;
+
+/// Mails to one address among which one in doubt is searched.
+const SEARCHED: usize = 10;
+
+/// By how much Google's clock and the database's may differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
 
 /// Looks mails in doubt up at Gmail.
 pub struct MailRecovery(Doubts<Mailbox>);
@@ -58,9 +63,9 @@ impl Look for Mailbox {
     async fn look_up(&self, doubt: &Doubt) -> Result<Option<Ending>, Error> {
         let (id, attempt) = (doubt.delivery.id, doubt.delivery.attempt);
         let Some(mail) = mail_sends::find(&self.pool, id).await? else { return Ok(None) };
-        let Some(draft_id) = mail.draft_id.as_deref() else {
+        if mail.draft_id.is_none() {
             return Ok(Some(unsent("its worker stopped before it had a draft")));
-        };
+        }
         if let Some(draft_id) = mail.unsent_draft() {
             match self.client.delete_draft(draft_id).await {
                 Ok(()) => {
@@ -79,9 +84,13 @@ impl Look for Mailbox {
                 }
             }
         }
-        let thread = mail.draft_thread.as_deref().unwrap_or(draft_id);
-        let found = self.find_sent(thread, id).await;
-        Ok(found.map(|gmail_id| Ending::Accepted { provider_id: Some(gmail_id) }))
+        match self.find_sent(doubt, mail.draft_thread.as_deref()).await {
+            Ok(found) => Ok(found.map(|id| Ending::Accepted { provider_id: Some(id) })),
+            Err(error) => {
+                tracing::warn!(delivery.id = %id, %error, "a doubt stays");
+                Ok(None)
+            }
+        }
     }
 
     async fn also(&self) -> Result<(), Error> {
@@ -101,24 +110,44 @@ impl Look for Mailbox {
 }
 
 impl Mailbox {
-    /// Gmail's id of the mail that this delivery has become, where its thread has it. That
-    /// there is none proves nothing: it is looked for again.
-    async fn find_sent(&self, thread: &str, id: DeliveryId) -> Option<String> {
-        let mails = match self.client.thread(thread, &[DELIVERY_HEADER]).await {
-            Ok(mails) => mails,
-            Err(gmail::Error::NotFound) => return None,
-            Err(error) => {
-                tracing::warn!(delivery.id = %id, %error, "a doubt stays");
-                return None;
+    /// Gmail's id of the mail that this delivery has become, in the thread of its draft or
+    /// among what was sent to its address: a mail that joins no thread may leave its draft's.
+    /// That there is none proves nothing: it is looked for again.
+    async fn find_sent(
+        &self,
+        doubt: &Doubt,
+        thread: Option<&str>,
+    ) -> Result<Option<String>, gmail::Error> {
+        let id = doubt.delivery.id.to_string();
+        if let Some(thread) = thread {
+            let mails = match self.client.thread(thread, &[DELIVERY_HEADER]).await {
+                Err(gmail::Error::NotFound) => Vec::new(),
+                mails => mails?,
+            };
+            if let Some(mail) = mails.into_iter().find(|mail| is_sent_for(mail, &id)) {
+                return Ok(Some(mail.id));
             }
+        }
+        let (Some(to), Some(attempted_at)) = (doubt.address.as_deref(), doubt.attempted_at) else {
+            return Ok(None);
         };
-        let wanted = id.to_string();
-        let is_ours = |mail: &gmail::Metadata| {
-            mail.label_ids.iter().any(|label| label == SENT)
-                && mail.header(DELIVERY_HEADER).map(str::trim) == Some(wanted.as_str())
-        };
-        mails.into_iter().find(is_ours).map(|mail| mail.id)
+        let after = attempted_at.timestamp() - CLOCKS_DIFFER.as_secs().cast_signed();
+        let sent = self.client.list(&format!("in:sent to:{to} after:{after}"), None).await?;
+        for listed in sent.messages.into_iter().take(SEARCHED) {
+            match self.client.metadata(&listed.id, &[DELIVERY_HEADER]).await {
+                Ok(mail) if is_sent_for(&mail, &id) => return Ok(Some(mail.id)),
+                Ok(_) | Err(gmail::Error::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
+}
+
+/// Whether this mail has gone out for this delivery.
+fn is_sent_for(mail: &gmail::Metadata, delivery_id: &str) -> bool {
+    mail.label_ids.iter().any(|label| label == SENT)
+        && mail.header(DELIVERY_HEADER).map(str::trim) == Some(delivery_id)
 }
 
 /// It goes again: that it was not sent is proven.
