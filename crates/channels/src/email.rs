@@ -3,10 +3,14 @@
 //! Pure code over the raw bytes as the mailbox holds them; nothing is ever fetched.
 
 mod authentication;
+mod body;
 mod clean;
 mod decode;
 mod headers;
+mod html;
+mod lines;
 mod lists;
+mod new_text;
 mod parts;
 
 use std::collections::BTreeSet;
@@ -166,6 +170,8 @@ fn mail(parts: &Parts<'_>, ourselves: &Ourselves) -> Result<Mail, Unreadable> {
     if sender.is_none() && kind != MailKind::Bounce {
         return Err(Unreadable::NoSender);
     }
+    let whole = body::lines(parts);
+    let (text, whole) = (lines::shown(&new_text::new_text(&whole)), lines::shown(&whole));
     let from = sender.unwrap_or(Mailbox { name: String::new(), address: String::new() });
     Ok(Mail {
         message_id: headers.ids("message-id").into_iter().next(),
@@ -175,9 +181,9 @@ fn mail(parts: &Parts<'_>, ourselves: &Ourselves) -> Result<Mail, Unreadable> {
         to: recipients(headers, "to"),
         cc: recipients(headers, "cc"),
         subject: headers.text("subject").unwrap_or_default().chars().take(LINE_CHARS).collect(),
-        text: contract::cut(clean::text(&root.text(MAX_TEXT_BYTES)), TEXT_BYTES),
-        original_text: None,
-        attachments: Vec::new(),
+        original_text: (whole != text).then(|| contract::cut(whole, ORIGINAL_BYTES)),
+        text: contract::cut(text, TEXT_BYTES),
+        attachments: body::attachments(parts),
         kind,
         why,
         authentication: authentication::verdict(headers, Some(&from.address)),

@@ -12,6 +12,20 @@ pub(super) fn transfer(bytes: &[u8], encoding: &str, most: usize) -> Vec<u8> {
     }
 }
 
+/// How many bytes that gives, without holding them where that is easy.
+pub(super) fn size(bytes: &[u8], encoding: &str) -> u64 {
+    let count = if encoding.trim().eq_ignore_ascii_case("base64") {
+        let is_digit =
+            |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
+        bytes.iter().filter(is_digit).count() * 3 / 4
+    } else if encoding.trim().eq_ignore_ascii_case("quoted-printable") {
+        quoted_printable(bytes, usize::MAX).len()
+    } else {
+        bytes.len()
+    };
+    count as u64
+}
+
 /// Skips what is no base64; padding in the middle ends a group.
 fn base64(bytes: &[u8], most: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(most.min(bytes.len() / 4 * 3 + 3));

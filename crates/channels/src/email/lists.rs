@@ -53,6 +53,9 @@ pub(super) struct Quotes {
     pub(super) notices: Vec<String>,
     pub(super) list_footers: Vec<String>,
     pub(super) html_only: Vec<String>,
+    pub(super) html_classes: Vec<String>,
+    pub(super) html_ids: Vec<String>,
+    pub(super) html_rest_ids: Vec<String>,
 }
 
 pub(super) static LISTS: LazyLock<Marks> = LazyLock::new(|| built_in(include_str!("marks.yaml")));

@@ -155,6 +155,12 @@ impl<'a> Part<'a> {
         )
     }
 
+    /// Bytes after transfer decoding.
+    pub(super) fn size(&self) -> u64 {
+        let encoding = self.headers.get("content-transfer-encoding").unwrap_or_default();
+        decode::size(self.body, encoding)
+    }
+
     /// The text of at most so many bytes, flowed lines joined.
     pub(super) fn text(&self, most: usize) -> String {
         let text = decode::text(&self.bytes(most), self.parameter("charset"));

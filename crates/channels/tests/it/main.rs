@@ -9,5 +9,6 @@
 )]
 
 mod handoff;
+mod mail_corpus;
 mod twilio;
 mod twilio_library;
