@@ -11,7 +11,6 @@ mod message;
 mod overrides;
 mod recorded;
 mod routes;
-mod server;
 mod signature;
 mod state;
 
@@ -25,8 +24,8 @@ pub use inbound::{Attempt, Inbound, InboundMedia, InboundOutcome};
 pub use message::Message;
 pub use recorded::Recorded;
 
-use server::Server;
-use state::State;
+use self::state::State;
+use crate::server::Server;
 
 /// The account that it plays.
 #[derive(Debug, Clone)]
@@ -73,7 +72,7 @@ impl TwilioEmulator {
     pub async fn start(settings: Settings) -> std::io::Result<Self> {
         let listen = settings.listen;
         let state = Arc::new(State::new(settings));
-        let server = Server::start(listen, Arc::clone(&state)).await?;
+        let server = serve(&state, listen).await?;
         let address = server.address;
         state.set_address(address);
         Ok(Self { state, address, server: Some(server) })
@@ -98,7 +97,7 @@ impl TwilioEmulator {
     /// Listens again where it did.
     pub async fn restart(&mut self) -> std::io::Result<()> {
         self.stop().await;
-        self.server = Some(Server::start(self.address, Arc::clone(&self.state)).await?);
+        self.server = Some(serve(&self.state, self.address).await?);
         Ok(())
     }
 
@@ -168,4 +167,8 @@ impl TwilioEmulator {
     pub fn send_requests(&self) -> Vec<Recorded> {
         self.requests().into_iter().filter(Recorded::is_send).collect()
     }
+}
+
+async fn serve(state: &Arc<State>, listen: SocketAddr) -> std::io::Result<Server> {
+    Server::start(listen, |shutdown| routes::router(Arc::clone(state), shutdown)).await
 }

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod gmail;
 mod handoff;
 mod mail_corpus;
 mod twilio;

@@ -17,9 +17,9 @@ use super::create::{self, Form};
 use super::inbound::{self, Inbound, InboundOutcome};
 use super::list::Query;
 use super::media;
-use super::server::Dropped;
 use super::state::State;
 use super::{Callbacks, Fault, Message, Recorded};
+use crate::server::Dropped;
 
 type Pairs = Vec<(String, String)>;
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 
+pub(super) use crate::clock::now;
+
 use super::{Callbacks, Fault, Message, Recorded, Settings};
 
 /// How long after a customer's message free text may go.
@@ -95,11 +97,6 @@ impl State {
         let open = |at: &DateTime<Utc>| now() - *at < WINDOW;
         !self.has_window || self.lock().last_inbound.get(customer).is_some_and(open)
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the emulator's own clock, outside the product")]
-pub(super) fn now() -> DateTime<Utc> {
-    Utc::now()
 }
 
 /// Two letters and 32 hexadecimal digits, as every id of Twilio's.

@@ -3,7 +3,6 @@
 
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
@@ -17,31 +16,32 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::routes;
-use super::state::State;
-
 /// Marks a response that is never written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Dropped;
+pub(crate) struct Dropped;
 
 #[derive(Debug)]
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     shutdown: CancellationToken,
     accepting: JoinHandle<()>,
 }
 
 impl Server {
-    pub(super) async fn start(listen: SocketAddr, state: Arc<State>) -> std::io::Result<Self> {
+    /// The routes are told when it stops, so that a request that hangs ends.
+    pub(crate) async fn start(
+        listen: SocketAddr,
+        routes: impl FnOnce(CancellationToken) -> Router,
+    ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let shutdown = CancellationToken::new();
-        let router = routes::router(state, shutdown.clone());
+        let router = routes(shutdown.clone());
         let accepting = tokio::spawn(accept(listener, router, shutdown.clone()));
         Ok(Self { address, shutdown, accepting })
     }
 
-    pub(super) async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.shutdown.cancel();
         // A panic in the loop has closed the listener as well.
         (&mut self.accepting).await.unwrap_or_default();
