@@ -37,3 +37,8 @@ pub(crate) fn name(typed: &str) -> Option<String> {
         .any(|word| word.contains('.') && word.split('.').any(|part| part.chars().count() > 2));
     (fits && plain && !is_address && name.chars().any(char::is_alphabetic)).then_some(name)
 }
+
+/// The first word of a name.
+pub(crate) fn first_name(typed: &str) -> Option<String> {
+    name(typed)?.split(' ').next().map(str::to_owned)
+}

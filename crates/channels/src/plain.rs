@@ -5,11 +5,29 @@ pub(crate) fn words(text: &str) -> usize {
     text.split_whitespace().count()
 }
 
-/// Flattens what articles use of Markdown and drops what a plain page cannot show.
+/// What becomes of a link's target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Links {
+    Dropped,
+    /// Beside its text, where it leads to a page of its own.
+    Shown,
+}
+
+/// Flattens what articles use of Markdown and drops what a plain page cannot show,
+/// the targets of links among it: no link leaves that nobody has checked.
 pub(crate) fn plain(markdown: &str) -> String {
+    flat(markdown, Links::Dropped)
+}
+
+/// As [`plain`], with links in full: `[text](https://…)` becomes `text (https://…)`.
+pub(crate) fn plain_with_links(markdown: &str) -> String {
+    flat(markdown, Links::Shown)
+}
+
+fn flat(markdown: &str, links: Links) -> String {
     let mut lines: Vec<String> = Vec::new();
     for line in markdown.lines() {
-        let line = without_symbols(&flatten(line.trim_end()));
+        let line = without_symbols(&flatten(line.trim_end(), links));
         let is_blank = line.trim().is_empty();
         if !(is_blank && lines.last().is_none_or(|last| last.is_empty())) {
             lines.push(if is_blank { String::new() } else { line });
@@ -18,8 +36,8 @@ pub(crate) fn plain(markdown: &str) -> String {
     lines.join("\n").trim().to_owned()
 }
 
-/// One line without emphasis, code marks, heading marks and link targets.
-fn flatten(line: &str) -> String {
+/// One line without emphasis, code marks and heading marks.
+fn flatten(line: &str, links: Links) -> String {
     let line = line.trim_start_matches('#').trim_start_matches('>');
     let line = if line.len() < 2 { line.trim() } else { line };
     let indent = line.len() - line.trim_start().len();
@@ -28,35 +46,45 @@ fn flatten(line: &str) -> String {
         Some(item) => format!("- {item}"),
         None => body.to_owned(),
     };
-    let marks = body.replace("**", "").replace("__", "").replace('`', "");
     // A first-level indent keeps sub-items readable; deeper ones are not worth the width.
     let indent = if indent > 0 { "   " } else { "" };
-    format!("{indent}{}", without_targets(&marks))
+    format!("{indent}{}", without_marks(&body, links))
 }
 
-/// `[text](target)` becomes `text`: no link leaves that nobody has checked.
-fn without_targets(line: &str) -> String {
+/// `[text](target)` becomes `text`, and its target what `links` says.
+fn without_marks(line: &str, links: Links) -> String {
     let mut kept = String::with_capacity(line.len());
     let mut rest = line;
     while let Some((before, after)) = rest.split_once('[') {
         let link = after
             .split_once("](")
-            .and_then(|(text, tail)| tail.split_once(')').map(|(_, remaining)| (text, remaining)));
+            .and_then(|(text, tail)| tail.split_once(')').map(|(to, more)| (text, to, more)));
+        kept.push_str(&unmarked(before));
         match link {
-            Some((text, remaining)) if !text.contains('[') => {
-                kept.push_str(before);
-                kept.push_str(text);
-                rest = remaining;
+            Some((text, target, more)) if !text.contains('[') => {
+                kept.push_str(&unmarked(text));
+                let is_page = target.starts_with("https://") || target.starts_with("http://");
+                if links == Links::Shown && is_page && text != target {
+                    kept.push_str(&format!(" ({target})"));
+                }
+                rest = more;
             }
             _ => {
-                kept.push_str(before);
                 kept.push('[');
                 rest = after;
             }
         }
     }
-    kept.push_str(rest);
-    kept
+    kept + &unmarked(rest)
+}
+
+/// Without the marks of emphasis and code; what looks like them in a link is a part of it.
+fn unmarked(text: &str) -> String {
+    let word = |word: &str| match word.contains("://") {
+        true => word.replace("**", "").replace('`', ""),
+        false => word.replace("**", "").replace("__", "").replace('`', ""),
+    };
+    text.split_inclusive(' ').map(word).collect()
 }
 
 /// Without emoji and control characters.
@@ -86,6 +114,19 @@ mod tests {
 
     #[test]
     fn brackets_that_are_no_link_stay() {
-        assert_eq!(without_targets("press [Enter] or [a](b)"), "press [Enter] or a");
+        assert_eq!(plain("press [Enter] or [a](b)"), "press [Enter] or a");
+    }
+
+    #[test]
+    fn links_are_shown_in_full_where_they_lead_to_a_page() {
+        let text = "See **[the page](https://x.example/a__b)**, [limits](limits.md), \
+                    <https://x.example/__c__> and [https://x.example](https://x.example).";
+
+        assert_eq!(
+            plain_with_links(text),
+            "See the page (https://x.example/a__b), limits, <https://x.example/__c__> \
+             and https://x.example."
+        );
+        assert_eq!(plain("[the page](https://x.example)"), "the page");
     }
 }

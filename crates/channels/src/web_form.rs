@@ -1,9 +1,8 @@
 //! A reply as the web form's status page shows it: plain text, framed, bounded.
 
-use unicode_segmentation::UnicodeSegmentation as _;
-
 use crate::content::{Content, name};
-use crate::plain::{plain, words};
+use crate::letter::letter;
+use crate::plain::plain;
 
 /// The fixed parts of a reply, from the policy.
 #[derive(Debug, Clone, Copy)]
@@ -26,58 +25,9 @@ pub fn format(frame: &Frame<'_>, content: &Content<'_>) -> String {
     };
     let reference = frame.reference.replace("{ref}", content.ticket_ref.as_str());
     let head = format!("{greeting}\n{reference}");
-    let fixed =
-        [&head, content.opening, content.closing, content.source, frame.contact, frame.signature];
-    let used: usize = fixed.iter().map(|part| words(part)).sum();
-    let body = cut(&plain(content.body), frame.max_words.saturating_sub(used));
-    let parts = [
-        head.as_str(),
-        content.opening,
-        &body,
-        content.closing,
-        content.source,
-        frame.contact,
-        frame.signature,
-    ];
-    let shown: Vec<&str> = parts.into_iter().map(str::trim).filter(|p| !p.is_empty()).collect();
-    shown.join("\n\n")
-}
-
-/// At most so many words: whole lines first, then whole sentences, then words.
-fn cut(text: &str, most: usize) -> String {
-    if words(text) <= most {
-        return text.to_owned();
-    }
-    let mut kept: Vec<String> = Vec::new();
-    let mut left = most;
-    for line in text.lines() {
-        let length = words(line);
-        if length > left {
-            kept.push(cut_line(line, left));
-            break;
-        }
-        left -= length;
-        kept.push(line.to_owned());
-    }
-    // A heading or a lead-in without what it announces helps nobody.
-    while kept.len() > 1 && kept.last().is_some_and(|l| l.trim().is_empty() || l.ends_with(':')) {
-        kept.pop();
-    }
-    kept.join("\n").trim_end().to_owned()
-}
-
-fn cut_line(line: &str, most: usize) -> String {
-    let mut kept = String::new();
-    for sentence in line.split_sentence_bounds() {
-        if words(&kept) + words(sentence) > most {
-            break;
-        }
-        kept.push_str(sentence);
-    }
-    let kept = kept.trim_end();
-    // Half a step misleads; the number of one that is cut stands alone.
-    let is_number = kept.trim_end_matches('.').bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { String::new() } else { kept.to_owned() }
+    let body = plain(content.body);
+    let content = Content { body: &body, ..*content };
+    letter(&head, &content, &[frame.contact, frame.signature], frame.max_words)
 }
 
 #[cfg(test)]
@@ -86,6 +36,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::plain::words;
 
     const FRAME: Frame<'_> = Frame {
         greeting: "Hi {name},",

@@ -2,7 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::content::{Content, name};
+use crate::content::{Content, first_name};
 use crate::markup::markup;
 use crate::plain::is_emoji;
 use crate::split::{Limits, split, units};
@@ -79,10 +79,6 @@ fn numbered(parts: Vec<String>) -> Vec<String> {
         format!("{part}{gap}({}/{count})", at + 1)
     };
     parts.into_iter().enumerate().map(number).collect()
-}
-
-fn first_name(typed: &str) -> Option<String> {
-    name(typed)?.split(' ').next().map(str::to_owned)
 }
 
 /// At most so many units, cut at its best place, and whether it was cut.
