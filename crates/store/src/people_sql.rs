@@ -228,6 +228,8 @@ async fn lower(
          ), cleared as (
              update messages set outcome = null, outcome_reason = null, turn_id = null
              where conversation_id = $1 and seq > (select handled_seq from lowered)
+                 -- What was silent when it came was never for the agent to decide.
+                 and (outcome <> 'no_answer' or turn_id is not null)
          )
          select handled_seq from lowered",
     )

@@ -48,8 +48,12 @@ pub struct Snapshot {
     /// The database's app_now(), to which message times compare.
     pub now: DateTime<Utc>,
     pub has_turns: bool,
+    /// On e-mail: whether so much went to the address on its own that no more may.
+    pub replies_are_used_up: bool,
     /// Without an outcome, in order.
     pub messages: Vec<Unhandled>,
+    /// Whether these are all of them.
+    pub is_whole: bool,
     /// What earlier steps of this service have not published yet.
     pub pending: Vec<Record>,
 }
@@ -86,6 +90,7 @@ struct SnapshotRow {
     customer_name: String,
     now: DateTime<Utc>,
     has_turns: bool,
+    replies_are_used_up: bool,
     message_ids: Vec<Uuid>,
     seqs: Vec<i64>,
     bodies: Vec<String>,
@@ -104,6 +109,7 @@ select c.id, c.channel, c.status, c.owner, c.person, c.owner_epoch, c.last_seq, 
        c.identity_level, c.escalated_at, t.ref as ticket_ref, t.subject, t.category,
        t.priority, t.claimed_plan, cu.plan, cu.name as customer_name, app_now() as now,
        (select true from turns where turns.conversation_id = c.id limit 1) is not null as has_turns,
+       coalesce(replies.are_used_up, false) as replies_are_used_up,
        m.message_ids, m.seqs, m.bodies, m.attachments, m.stored_ats,
        o.event_ids, o.topics, o.keys, o.headers, o.payloads
 from unnest($1::uuid[]) as asked (id)
@@ -118,7 +124,7 @@ cross join lateral (
            coalesce(array_agg(attachments order by seq), '{}') as attachments,
            coalesce(array_agg(stored_at order by seq), '{}') as stored_ats
     from (select id, seq, body, attachments, stored_at from messages
-          where conversation_id = c.id and seq > c.handled_seq
+          where conversation_id = c.id and seq > c.handled_seq and outcome is null
           order by seq limit $3) as unhandled) as m
 cross join lateral (
     select coalesce(array_agg(event_id order by id), '{}') as event_ids,
@@ -126,7 +132,29 @@ cross join lateral (
            coalesce(array_agg(key order by id), '{}') as keys,
            coalesce(array_agg(headers order by id), '{}') as headers,
            coalesce(array_agg(payload order by id), '{}') as payloads
-    from outbox where conversation_id = c.id and service = $2) as o";
+    from outbox where conversation_id = c.id and service = $2) as o
+left join lateral (
+    select in_conversation.turns >= most.per_hour or to_address.turns >= most.per_day as are_used_up
+    from (select case jsonb_typeof(settings -> 'replies_per_hour')
+                  when 'number' then greatest((settings -> 'replies_per_hour')::bigint, 0)
+                  else 5 end as per_hour,
+              case jsonb_typeof(settings -> 'replies_per_day')
+                  when 'number' then greatest((settings -> 'replies_per_day')::bigint, 0)
+                  else 20 end as per_day
+          from channel_configs where channel = 'email' limit 1) most
+    cross join lateral (select count(*) as turns from turns
+        where turns.conversation_id = c.id and outcome <> 'no_answer'
+            and turns.created_at > app_now() - interval '1 hour') in_conversation
+    cross join lateral (select count(*) as turns from (
+        select true from conversations other cross join lateral (
+            select true from turns where turns.conversation_id = other.id
+                and outcome <> 'no_answer' and turns.created_at > app_now() - interval '1 day'
+            limit most.per_day) turn
+        where other.channel = 'email' and other.address = c.address
+            and other.updated_at > app_now() - interval '1 day'
+        limit most.per_day) those) to_address
+    where c.channel = 'email'
+) replies on true";
 
 /// Reads all that turns of these conversations need, in one round trip. In the order
 /// given; `None` for an unknown conversation.
@@ -167,6 +195,7 @@ fn kinds(attachments: &Value) -> Vec<String> {
 
 impl SnapshotRow {
     fn into_snapshot(self) -> Result<Snapshot, Error> {
+        let seqs = number(self.seqs.len() as u64);
         let texts = self.bodies.into_iter().zip(self.attachments).zip(self.stored_ats);
         let messages = self.message_ids.into_iter().zip(self.seqs).zip(texts);
         let contents = self.headers.into_iter().zip(self.payloads);
@@ -191,6 +220,8 @@ impl SnapshotRow {
             customer_name: self.customer_name,
             now: self.now,
             has_turns: self.has_turns,
+            replies_are_used_up: self.replies_are_used_up,
+            is_whole: seqs < MOST_MESSAGES,
             messages: messages
                 .map(|((id, seq), ((body, attachments), stored_at))| Unhandled {
                     id: id.into(),
@@ -298,6 +329,7 @@ with input as materialized (
     set outcome = ok.outcome, outcome_reason = ok.outcome_reason, turn_id = ok.turn_id
     from ok
     where m.conversation_id = ok.conversation_id and m.seq between ok.first_seq and ok.last_seq
+        and m.outcome is null
 ), ticket as (
     update tickets t
     set category = coalesce(ok.category, t.category), priority = coalesce(ok.priority, t.priority)

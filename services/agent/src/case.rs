@@ -1,7 +1,7 @@
 //! One conversation and what its words mean: the texts of an answer or a hand-over.
 //! Pure.
 
-use contract::{Category, Plan, TurnOutcome};
+use contract::{Category, Channel, Plan, TurnOutcome};
 use serde_json::{Value, json};
 use store::turns::Snapshot;
 
@@ -75,7 +75,13 @@ impl Case<'_> {
     /// an answer means something that only a person can see.
     pub(crate) fn wordless(&self) -> Draft {
         let Some(what) = wordless::described(self.now) else {
-            return self.no_answer("a message without words");
+            // Nobody sends an empty mail as a sign, as a reaction is one.
+            return match (self.now.channel, self.now.has_turns) {
+                (Channel::Email, false) => {
+                    self.answer("", &self.texts().short.empty, "", "", &[], &Value::Null)
+                }
+                _ => self.no_answer("a message without words"),
+            };
         };
         if self.now.has_turns {
             let reason = format!("the customer sent {what} without words");
@@ -134,6 +140,16 @@ impl Case<'_> {
         };
         let outcome = TurnOutcome::HandedOver;
         self.draft(outcome, reason, reply, Some(hand_over), found, model)
+    }
+
+    /// Two machines that answer each other would never end: a person looks, and no mail
+    /// goes out.
+    pub(crate) fn hand_over_in_silence(&self) -> Draft {
+        let reason = "the automatic replies to this address are used up";
+        let next_step = "See whether a person or a machine writes, and answer personally.";
+        let tried = "nothing more: many replies went out in a short time";
+        let draft = self.hand_over(reason, tried, next_step, &[], &Value::Null);
+        Draft { reply: Vec::new(), ..draft }
     }
 
     fn draft(

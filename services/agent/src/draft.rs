@@ -11,7 +11,7 @@ use crate::model::{Model, ModelError, Prompt};
 use crate::policy::{Kind, Policy, Reading};
 use crate::reply::format_reply;
 use crate::statements::{StatementError, Statements};
-use crate::wordless::is_wordless;
+use crate::wordless::{is_wordless, new_subject};
 
 /// What a turn decided, before it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,10 +60,12 @@ pub(crate) struct Drafter<M> {
 impl<M: Model> Drafter<M> {
     /// Decides about all unhandled messages of the snapshot.
     pub(crate) async fn draft(&self, now: &Snapshot) -> Result<Draft, DraftError> {
-        let subject = (now.handled_seq == 0).then_some(now.subject.as_str());
         let bodies: Vec<&str> = now.messages.iter().map(|message| message.body.as_str()).collect();
-        let reading = self.policy.read(subject, &bodies, now.category);
+        let reading = self.policy.read(new_subject(now), &bodies, now.category);
         let case = Case { policy: &self.policy, now, reading: &reading };
+        if now.replies_are_used_up && !reading.kind.is_unanswered() {
+            return Ok(case.hand_over_in_silence());
+        }
         if let Some(hit) = reading.hits.first() {
             let tried = "nothing: the policy sends this to a person at once";
             return Ok(case.hand_over(&hit.reason, tried, &hit.next_step, &[], &Value::Null));
@@ -99,10 +101,9 @@ impl<M: Model> Drafter<M> {
 
     /// For a turn that failed for good: the customer is never left without an answer.
     pub(crate) fn failed(&self, now: &Snapshot) -> Draft {
-        let subject = (now.handled_seq == 0).then_some(now.subject.as_str());
         let bodies: Vec<&str> = now.messages.iter().map(|message| message.body.as_str()).collect();
         // A message on which the policy itself fails must not stop the hand-over.
-        let read = || self.policy.read(subject, &bodies, now.category);
+        let read = || self.policy.read(new_subject(now), &bodies, now.category);
         let reading = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
         let reading = reading.unwrap_or_else(|_| Reading {
             own_words: String::new(),

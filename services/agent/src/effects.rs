@@ -25,7 +25,12 @@ impl Covered {
         let first_seq = now.messages.first()?.seq;
         let role = format!("{}:{first_seq}", now.owner_epoch);
         let turn = TurnId::derived(now.conversation_id, &role);
-        Some(Self { turn, first_seq, last_seq: now.messages.last()?.seq })
+        let last_seq = match now.is_whole {
+            // What stands beyond the last message that waits has its outcome.
+            true => now.last_seq,
+            false => now.messages.last()?.seq,
+        };
+        Some(Self { turn, first_seq, last_seq })
     }
 }
 

@@ -10,6 +10,7 @@ mod own_words;
 mod pattern;
 mod program;
 mod reading;
+mod replies;
 mod text;
 
 use std::collections::BTreeMap;

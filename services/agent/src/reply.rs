@@ -1,6 +1,6 @@
 //! A reply as its conversation's channel shows it. Pure.
 
-use channels::{Content, web_form, whatsapp};
+use channels::{Content, email_reply, web_form, whatsapp};
 use contract::Channel;
 use store::turns::Snapshot;
 
@@ -24,7 +24,7 @@ pub(crate) fn format_reply(
         source,
     };
     match now.channel {
-        Channel::WebForm | Channel::Email => {
+        Channel::WebForm => {
             let frame = &policy.replies.web_form.frame;
             let frame = web_form::Frame {
                 greeting: &frame.greeting,
@@ -35,6 +35,16 @@ pub(crate) fn format_reply(
                 max_words: frame.max_words,
             };
             vec![web_form::format(&frame, &content)]
+        }
+        Channel::Email => {
+            let frame = &policy.replies.email.frame;
+            let frame = email_reply::Frame {
+                greeting: &frame.greeting,
+                greeting_without_name: &frame.greeting_without_name,
+                signature: &frame.signature,
+                max_words: frame.max_words,
+            };
+            vec![email_reply::format(&frame, &content)]
         }
         Channel::Whatsapp => {
             let frame = &policy.replies.whatsapp.frame;

@@ -95,7 +95,10 @@ impl<M: Model> Agent<M> {
             return Ok(None);
         }
         if now.is_with_person {
-            self.note_for_person(&now).await?;
+            // A note answers as much as an answer does.
+            if !now.replies_are_used_up {
+                self.note_for_person(&now).await?;
+            }
             return Ok(None);
         }
         Ok(Some(now))

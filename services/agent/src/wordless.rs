@@ -6,7 +6,7 @@ use store::turns::Snapshot;
 
 /// Kinds of attachments and how a sentence calls them; those without a name say nothing
 /// that needs an answer.
-const NAMES: [(&str, &str); 9] = [
+const NAMES: [(&str, &str); 10] = [
     ("image", "a picture"),
     ("audio", "a voice message"),
     ("video", "a video"),
@@ -15,12 +15,19 @@ const NAMES: [(&str, &str); 9] = [
     ("reaction", ""),
     ("location", "a location"),
     ("contacts", "a contact"),
+    ("file", "a file"),
     ("other", "a file"),
 ];
 
-/// Whether none of the messages has a word.
+/// The subject, where it is part of what was just said.
+pub(crate) fn new_subject(now: &Snapshot) -> Option<&str> {
+    (now.handled_seq == 0).then_some(now.subject.as_str())
+}
+
+/// Whether neither a new subject nor any of the messages has a word.
 pub(crate) fn is_wordless(now: &Snapshot) -> bool {
-    now.messages.iter().all(|message| message.body.trim().is_empty())
+    let bodies = now.messages.iter().map(|message| message.body.as_str());
+    new_subject(now).into_iter().chain(bodies).all(|text| text.trim().is_empty())
 }
 
 /// What was sent beside words, such as "a picture and a location"; `None` when that is

@@ -35,13 +35,14 @@ pub(crate) struct TimesFile {
 pub(crate) struct RepliesFile {
     pub(crate) web_form: WebForm,
     pub(crate) whatsapp: Whatsapp,
+    pub(crate) email: Email,
 }
 
 impl RepliesFile {
-    /// Mail has the web form's texts until it has its own.
     pub(crate) fn texts(&self, channel: Channel) -> &Texts {
         match channel {
-            Channel::WebForm | Channel::Email => &self.web_form.texts,
+            Channel::WebForm => &self.web_form.texts,
+            Channel::Email => &self.email.texts,
             Channel::Whatsapp => &self.whatsapp.texts,
         }
     }
@@ -58,6 +59,13 @@ pub(crate) struct WebForm {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Whatsapp {
     pub(crate) frame: WhatsappFrame,
+    pub(crate) texts: Texts,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Email {
+    pub(crate) frame: EmailFrame,
     pub(crate) texts: Texts,
 }
 
@@ -81,6 +89,15 @@ pub(crate) struct WhatsappFrame {
     pub(crate) preferred: usize,
     pub(crate) emoji: Vec<String>,
     pub(crate) max_emoji: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EmailFrame {
+    pub(crate) greeting: String,
+    pub(crate) greeting_without_name: String,
+    pub(crate) signature: String,
+    pub(crate) max_words: usize,
 }
 
 #[derive(Debug, Deserialize)]

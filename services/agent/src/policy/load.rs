@@ -13,7 +13,7 @@ use crate::policy::files::{
     TimesFile,
 };
 use crate::policy::pattern::{Matcher, PatternId};
-use crate::policy::{Guard, Policy, Readers, Rule, Taker, Talk, Texts};
+use crate::policy::{Guard, Policy, Readers, Rule, Taker, Talk, replies as texts};
 
 /// A file of the policy that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub struct PolicyError {
     pub problem: String,
 }
 
-fn wrong(file: &str, field: impl Into<String>, problem: impl ToString) -> PolicyError {
+pub(super) fn wrong(file: &str, field: impl Into<String>, problem: impl ToString) -> PolicyError {
     let problem = problem.to_string();
     let first_line = problem.lines().next().unwrap_or_default().to_owned();
     PolicyError { file: file.to_owned(), field: field.into(), problem: first_line }
@@ -94,7 +94,7 @@ impl Policy {
         let times: TimesFile = folder.read("times.yaml")?;
         check_folder(path)?;
         check_search(&search)?;
-        check_replies(&replies)?;
+        texts::check(&replies)?;
 
         let mut matcher = Matcher::new(&rules.real_words);
         let always = read_rules(rules, &mut matcher)?;
@@ -118,53 +118,9 @@ impl Policy {
             },
             guard,
         };
-        policy.check_own_texts()?;
+        texts::check_own_texts(&policy.replies, &policy.guard)?;
         Ok(policy)
     }
-
-    /// What the product itself says must pass its own guard.
-    fn check_own_texts(&self) -> Result<(), PolicyError> {
-        let replies = &self.replies;
-        let frames = [
-            ("web_form.frame.contact", &replies.web_form.frame.contact),
-            ("whatsapp.frame.cut", &replies.whatsapp.frame.cut),
-        ];
-        let named = [("web_form", &replies.web_form.texts), ("whatsapp", &replies.whatsapp.texts)]
-            .into_iter()
-            .flat_map(|(channel, texts)| own_texts(channel, texts))
-            .chain(frames.map(|(field, text)| (field.to_owned(), text)));
-        for (field, text) in named {
-            if self.guard.refuses(text).is_some() || self.guard.clean(text) != *text {
-                return Err(wrong("replies.yaml", field, "says what guard.yaml forbids"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A channel's texts with the names of their fields.
-fn own_texts<'a>(channel: &str, texts: &'a Texts) -> Vec<(String, &'a String)> {
-    let short = &texts.short;
-    let fixed = [
-        ("answer.opening", &texts.answer.opening),
-        ("answer.closing", &texts.answer.closing),
-        ("hand_over.takes_over", &texts.hand_over.takes_over),
-        ("hand_over.failed", &texts.hand_over.failed),
-        ("short.greeting", &short.greeting),
-        ("short.thanks", &short.thanks),
-        ("short.praise", &short.praise),
-        ("short.feedback", &short.feedback),
-        ("short.wish", &short.wish),
-        ("short.empty", &short.empty),
-        ("short.wordless", &short.wordless),
-        ("person_notice", &texts.person_notice),
-    ];
-    let acknowledgements = texts.hand_over.acknowledgement.iter();
-    acknowledgements
-        .map(|(category, text)| (format!("hand_over.acknowledgement.{category}"), text))
-        .chain(fixed.map(|(field, text)| (field.to_owned(), text)))
-        .map(|(field, text)| (format!("{channel}.texts.{field}"), text))
-        .collect()
 }
 
 /// A file that nobody reads is most often a misspelt name.
@@ -227,65 +183,6 @@ fn check_search(search: &SearchFile) -> Result<(), PolicyError> {
     }
     let terms = (1..=64).contains(&search.max_terms);
     if terms { Ok(()) } else { Err(wrong("search.yaml", "max_terms", "is not between 1 and 64")) }
-}
-
-fn check_replies(replies: &RepliesFile) -> Result<(), PolicyError> {
-    let (web, whatsapp) = (&replies.web_form.frame, &replies.whatsapp.frame);
-    let bounds = [
-        ("web_form.frame.max_words", web.max_words, 100..=2_000),
-        ("whatsapp.frame.max_body", whatsapp.max_body, 300..=5_000),
-        ("whatsapp.frame.preferred", whatsapp.preferred, 100..=1_550),
-    ];
-    for (field, value, allowed) in bounds {
-        if !allowed.contains(&value) {
-            let problem = format!("is not between {} and {}", allowed.start(), allowed.end());
-            return Err(wrong("replies.yaml", field, problem));
-        }
-    }
-    check_placeholders("web_form.frame.greeting", &web.greeting, &["{name}"])?;
-    check_placeholders("web_form.frame.reference", &web.reference, &["{ref}"])?;
-    check_placeholders("whatsapp.frame.greeting", &whatsapp.greeting, &["{name}"])?;
-    check_placeholders("whatsapp.frame.reference", &whatsapp.reference, &["{ref}"])?;
-    // A message's footing is short where messages are: the chunk stands in the log.
-    let source = ["{title}", "{chunk}", "{version}"];
-    check_placeholders(
-        "web_form.texts.answer.source",
-        &replies.web_form.texts.answer.source,
-        &source,
-    )?;
-    for (channel, texts) in
-        [("web_form", &replies.web_form.texts), ("whatsapp", &replies.whatsapp.texts)]
-    {
-        check_texts(channel, texts)?;
-    }
-    Ok(())
-}
-
-fn check_texts(channel: &str, texts: &Texts) -> Result<(), PolicyError> {
-    let missing = Category::ALL
-        .iter()
-        .find(|category| !texts.hand_over.acknowledgement.contains_key(category));
-    if let Some(category) = missing {
-        let field = format!("{channel}.texts.hand_over.acknowledgement.{category}");
-        return Err(wrong("replies.yaml", field, "is missing"));
-    }
-    let needed = [
-        ("answer.source", &texts.answer.source, &["{title}"] as &[&str]),
-        ("hand_over.takes_over", &texts.hand_over.takes_over, &["{person}", "{time}"]),
-        ("short.wordless", &texts.short.wordless, &["{what}"]),
-        ("person_notice", &texts.person_notice, &["{person}"]),
-    ];
-    for (field, text, placeholders) in needed {
-        check_placeholders(&format!("{channel}.texts.{field}"), text, placeholders)?;
-    }
-    Ok(())
-}
-
-fn check_placeholders(field: &str, text: &str, needed: &[&str]) -> Result<(), PolicyError> {
-    match needed.iter().find(|name| !text.contains(**name)) {
-        Some(missing) => Err(wrong("replies.yaml", field, format!("lacks {missing}"))),
-        None => Ok(()),
-    }
 }
 
 fn read_rules(file: RulesFile, matcher: &mut Matcher) -> Result<Vec<Rule>, PolicyError> {

@@ -41,6 +41,13 @@ pub enum Kind {
     Automatic,
 }
 
+impl Kind {
+    /// Nobody waits for an answer.
+    pub(crate) fn is_unanswered(self) -> bool {
+        matches!(self, Kind::Spam | Kind::Automatic)
+    }
+}
+
 /// A message as the policy sees it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reading {
