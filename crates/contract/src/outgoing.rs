@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use prost::Message as _;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::event::{DecodeError, Event};
 use crate::id::{ConversationId, HandOffId, ReplyId};
@@ -47,7 +47,7 @@ pub struct Reply {
 }
 
 /// A conversation on its way to a person.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HandOff {
     pub hand_off_id: HandOffId,
     /// The person or queue that takes over.

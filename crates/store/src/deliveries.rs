@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::Error;
 use crate::bind::{column, number};
 pub use crate::delivery_ends::{Ending, Finished, finish};
+use crate::hand_off_notices::Way;
 
 /// A part of a reply, or a hand-off, as it enters.
 #[derive(Debug, Clone)]
@@ -31,45 +32,62 @@ pub struct NewDelivery {
     pub last_seq: u64,
     pub body: String,
     pub hand_off: Option<Value>,
+    /// How a person is told of the hand-off.
+    pub notice: Option<Way>,
     pub traceparent: Option<String>,
 }
 
-/// Inserts deliveries in the order given, which is their order of sending. Those
-/// that stand already stay as they are. Returns how many are new.
+/// Inserts deliveries in the order given, which is their order of sending, with the
+/// notices that they need. Those that stand already stay as they are. Returns how many
+/// are new.
 pub async fn insert(
     executor: impl PgExecutor<'_>,
     deliveries: &[NewDelivery],
 ) -> Result<u64, Error> {
-    let done = sqlx::query(
-        "insert into deliveries (id, conversation_id, outlet, reply_id, part, author, author_name,
-             owner_epoch, first_seq, last_seq, body, hand_off, traceparent)
-         select id, conversation_id, outlet, reply_id, part, author, author_name,
-             owner_epoch, first_seq, last_seq, body, hand_off, traceparent
-         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::integer[], $6::text[],
-                 $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::jsonb[],
-                 $13::text[]) with ordinality as row
-             (id, conversation_id, outlet, reply_id, part, author, author_name,
-              owner_epoch, first_seq, last_seq, body, hand_off, traceparent, place)
-         order by place
-         on conflict (reply_id, part) do nothing",
-    )
-    .bind(column(deliveries, |d| d.id.as_uuid()))
-    .bind(column(deliveries, |d| d.conversation_id.as_uuid()))
-    .bind(column(deliveries, |d| d.outlet))
-    .bind(column(deliveries, |d| d.reply_id))
-    .bind(column(deliveries, |d| i32::try_from(d.part).unwrap_or(i32::MAX)))
-    .bind(column(deliveries, |d| d.author.as_str()))
-    .bind(column(deliveries, |d| d.author_name.as_str()))
-    .bind(column(deliveries, |d| number(d.owner_epoch)))
-    .bind(column(deliveries, |d| number(d.first_seq)))
-    .bind(column(deliveries, |d| number(d.last_seq)))
-    .bind(column(deliveries, |d| d.body.as_str()))
-    .bind(column(deliveries, |d| d.hand_off.as_ref()))
-    .bind(column(deliveries, |d| d.traceparent.as_deref()))
-    .execute(executor)
-    .await?;
-    Ok(done.rows_affected())
+    let new: i64 = sqlx::query_scalar(INSERT)
+        .bind(column(deliveries, |d| d.id.as_uuid()))
+        .bind(column(deliveries, |d| d.conversation_id.as_uuid()))
+        .bind(column(deliveries, |d| d.outlet))
+        .bind(column(deliveries, |d| d.reply_id))
+        .bind(column(deliveries, |d| i32::try_from(d.part).unwrap_or(i32::MAX)))
+        .bind(column(deliveries, |d| d.author.as_str()))
+        .bind(column(deliveries, |d| d.author_name.as_str()))
+        .bind(column(deliveries, |d| number(d.owner_epoch)))
+        .bind(column(deliveries, |d| number(d.first_seq)))
+        .bind(column(deliveries, |d| number(d.last_seq)))
+        .bind(column(deliveries, |d| d.body.as_str()))
+        .bind(column(deliveries, |d| d.hand_off.as_ref()))
+        .bind(column(deliveries, |d| d.traceparent.as_deref()))
+        .bind(column(deliveries, |d| d.notice.map(Way::as_str)))
+        .fetch_one(executor)
+        .await?;
+    Ok(new.unsigned_abs())
 }
+
+const INSERT: &str = "
+with input as materialized (
+    select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::integer[], $6::text[],
+            $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::jsonb[],
+            $13::text[], $14::text[]) with ordinality as row
+        (id, conversation_id, outlet, reply_id, part, author, author_name,
+         owner_epoch, first_seq, last_seq, body, hand_off, traceparent, notice, place)
+),
+inserted as (
+    insert into deliveries (id, conversation_id, outlet, reply_id, part, author, author_name,
+        owner_epoch, first_seq, last_seq, body, hand_off, traceparent)
+    select id, conversation_id, outlet, reply_id, part, author, author_name,
+        owner_epoch, first_seq, last_seq, body, hand_off, traceparent
+    from input order by place
+    on conflict (reply_id, part) do nothing
+    returning id
+),
+noticed as (
+    insert into hand_off_notices (delivery_id, way)
+    select inserted.id, input.notice from inserted join input on input.id = inserted.id
+    where input.notice is not null
+    on conflict do nothing
+)
+select count(*) from inserted";
 
 /// A delivery whose sending has begun under a lease.
 #[derive(Debug, Clone, FromRow)]

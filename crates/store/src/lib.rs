@@ -14,6 +14,7 @@ pub mod delivery_sends;
 pub mod due_turns;
 mod error;
 pub mod facts;
+pub mod hand_off_notices;
 pub mod health;
 pub mod identity;
 pub mod inbound;

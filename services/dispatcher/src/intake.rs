@@ -12,6 +12,7 @@ use store::deliveries::{self, NewDelivery};
 use store::retry_serialization;
 use uuid::Uuid;
 
+use crate::handoff::Ways;
 use crate::outlet::{Outlet, Wakers};
 
 /// The header that continues a trace.
@@ -21,6 +22,7 @@ const TRACEPARENT: &str = "traceparent";
 pub struct Intake {
     pool: PgPool,
     wakers: Wakers,
+    ways: Ways,
 }
 
 /// An event that can never be delivered.
@@ -36,7 +38,12 @@ impl Classified for NoParts {
 
 impl Intake {
     pub fn new(pool: PgPool, wakers: Wakers) -> Self {
-        Self { pool, wakers }
+        Self { pool, wakers, ways: Ways::default() }
+    }
+
+    /// People are told of hand-offs these ways; without, they look into their list.
+    pub fn telling(self, ways: Ways) -> Self {
+        Self { ways, ..self }
     }
 }
 
@@ -47,7 +54,7 @@ impl BatchHandler for Intake {
         let mut new = Vec::with_capacity(batch.len());
         for (event, received) in batch {
             let traceparent = received.headers.get_str(TRACEPARENT).map(str::to_owned);
-            new.extend(deliveries_of(event, traceparent)?);
+            new.extend(deliveries_of(event, traceparent, self.ways)?);
         }
         retry_serialization(|| deliveries::insert(&self.pool, &new)).await?;
         let outlets: BTreeSet<_> = new.iter().map(|delivery| delivery.outlet).collect();
@@ -61,11 +68,15 @@ impl BatchHandler for Intake {
 fn deliveries_of(
     event: Outgoing,
     traceparent: Option<String>,
+    ways: Ways,
 ) -> Result<Vec<NewDelivery>, NoParts> {
     match &event.body {
         OutgoingBody::Reply(reply) if reply.parts.is_empty() => Err(NoParts),
         OutgoingBody::Reply(reply) => Ok(parts(&event, reply, traceparent)),
-        OutgoingBody::HandOff(hand_off) => Ok(vec![to_person(&event, hand_off, traceparent)]),
+        OutgoingBody::HandOff(hand_off) => Ok(vec![NewDelivery {
+            notice: ways.first(hand_off),
+            ..to_person(&event, hand_off, traceparent)
+        }]),
     }
 }
 
@@ -86,6 +97,7 @@ fn parts(event: &Outgoing, reply: &Reply, traceparent: Option<String>) -> Vec<Ne
             last_seq: reply.last_seq,
             body: text.clone(),
             hand_off: None,
+            notice: None,
             traceparent: traceparent.clone(),
         })
         .collect()
@@ -108,6 +120,7 @@ fn to_person(event: &Outgoing, hand_off: &HandOff, traceparent: Option<String>) 
         last_seq: 0,
         body: hand_off.summary.clone(),
         hand_off: serde_json::to_value(hand_off).ok(),
+        notice: None,
         traceparent,
     }
 }

@@ -5,6 +5,7 @@
 mod doubts;
 mod email;
 mod ends;
+mod handoff;
 mod in_hand;
 mod intake;
 mod outlet;
@@ -36,6 +37,7 @@ pub use doubts::ASK_AFTER;
 pub use email::{
     Bounces, MailRecovery, MailTuning, MailWorker, Ourselves, StatusLinks, StatusMails,
 };
+pub use handoff::{HandoffSettings, HandoffTuning, HandoffWebhook, Ways};
 pub use intake::Intake;
 pub use outlet::{Outlet, SendError, Wakers};
 pub use whatsapp::{Receipts, Recovery, Tuning, WhatsappWorker};
@@ -58,6 +60,8 @@ pub struct Config {
     pub twilio: TwilioSettings,
     #[command(flatten)]
     pub mail: MailSettings,
+    #[command(flatten)]
+    pub handoff: HandoffSettings,
     /// Speak to providers on this machine without TLS
     #[arg(
         long,
@@ -91,7 +95,6 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let (outbox, deleter) = OutboxPublisher::new(pool.clone(), bus.publisher());
     let relay = Relay::new(SERVICE, "outbox-relay/dispatcher", pool.clone(), bus.publisher());
     let wakers = Wakers::default();
-    let intake = Intake::new(pool.clone(), wakers.clone());
     let settings = ConsumerSettings {
         gather: GATHER,
         ..ConsumerSettings::new(SERVICE, Topic::TicketsOutgoing)
@@ -99,6 +102,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
 
     let mut tasks = JoinSet::new();
     let shutdown = context.shutdown.clone();
+    let ways = handoff::start(&config, &pool, &mut tasks, &shutdown)?;
+    let intake = Intake::new(pool.clone(), wakers.clone()).telling(ways);
     tasks.spawn(deleter.run(shutdown.clone()));
     tasks.spawn(relay.run(shutdown.clone()));
     for outlet in Outlet::ALL {

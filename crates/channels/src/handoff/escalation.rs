@@ -33,9 +33,9 @@ impl Escalation {
     }
 
     /// The body of the webhook. `origin` is where people find the conversation.
-    pub fn payload(&self, origin: Option<&str>) -> String {
+    pub fn payload(&self, origin: &str) -> String {
         let Self { hand_off, conversation_id, .. } = self;
-        let console = origin.map(|origin| format!("{origin}/conversations/{conversation_id}"));
+        let console = format!("{origin}/conversations/{conversation_id}");
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
         json!({
             "type": "escalation.created",
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_hook_learns_what_a_person_needs_to_begin() {
-        let payload = escalation("José Ñandú 📦").payload(Some("https://support.example.com"));
+        let payload = escalation("José Ñandú 📦").payload("https://support.example.com");
         let told: Value = serde_json::from_str(&payload).unwrap();
         let data = &told["data"];
 
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn the_longest_texts_stay_below_20_kb_and_an_excerpt_below_501_characters() {
         for text in ["\u{1}", "📦", "\"", "x"] {
-            let payload = escalation(&text.repeat(50_000)).payload(None);
+            let payload = escalation(&text.repeat(50_000)).payload("https://support.example.com");
             let told: Value = serde_json::from_str(&payload).unwrap();
             let excerpt = told["data"]["last_message_excerpt"].as_str().unwrap();
 

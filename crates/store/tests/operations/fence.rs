@@ -32,6 +32,7 @@ async fn arrive(pool: &PgPool, id: ConversationId, reply: ReplyId, owner_epoch: 
         last_seq: 1,
         body: "Open the board's menu.".to_owned(),
         hand_off: None,
+        notice: None,
         traceparent: None,
     };
     deliveries::insert(pool, &[delivery]).await.unwrap();

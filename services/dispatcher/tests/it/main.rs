@@ -9,6 +9,7 @@
 
 mod faults;
 mod fence;
+mod handoff;
 mod sending;
 mod whatsapp;
 

@@ -1,0 +1,59 @@
+//! Telling people of hand-offs, beside the list in which every hand-off stands: by a
+//! signed webhook, and by mail where that does not work.
+
+mod schedule;
+mod settings;
+mod webhook;
+
+use chassis::SettingsError;
+use contract::HandOff;
+use sqlx::PgPool;
+use store::hand_off_notices::Way;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Config, Tasks};
+
+pub use settings::HandoffSettings;
+pub use webhook::{HandoffTuning, HandoffWebhook};
+
+/// The ways that are set up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ways {
+    pub webhook: bool,
+    pub mail: bool,
+}
+
+impl Ways {
+    /// How a person is told first.
+    pub(crate) fn first(self, hand_off: &HandOff) -> Option<Way> {
+        if self.webhook {
+            Some(Way::Webhook)
+        } else {
+            self.has_mail_for(hand_off).then_some(Way::Mail)
+        }
+    }
+
+    fn has_mail_for(self, hand_off: &HandOff) -> bool {
+        self.mail && hand_off.person_email.is_some()
+    }
+}
+
+/// Starts what tells of hand-offs, as far as it is set up.
+pub(crate) fn start(
+    config: &Config,
+    pool: &PgPool,
+    tasks: &mut Tasks,
+    shutdown: &CancellationToken,
+) -> Result<Ways, SettingsError> {
+    let endpoint = config.handoff.endpoint(config.allow_loopback)?;
+    let ways = Ways { webhook: endpoint.is_some(), mail: false };
+    match endpoint {
+        Some(endpoint) => {
+            let (origin, tuning) = (config.twilio.public.first(), HandoffTuning::default());
+            let webhook = HandoffWebhook::new(pool.clone(), endpoint, origin, ways, tuning);
+            tasks.spawn(webhook.run(shutdown.clone()));
+        }
+        None => tracing::info!("no webhook for hand-offs: they stand in the list"),
+    }
+    Ok(ways)
+}
