@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod email;
 mod faults;
 mod fence;
 mod handoff;
