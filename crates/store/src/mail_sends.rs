@@ -121,6 +121,30 @@ pub async fn lose_draft(
     Ok(())
 }
 
+/// A draft of a mail that will not go.
+#[derive(Debug, Clone, FromRow)]
+pub struct LeftDraft {
+    #[sqlx(try_from = "Uuid")]
+    pub id: DeliveryId,
+    pub draft_id: String,
+}
+
+/// Drafts of deliveries that were refused or cancelled.
+pub async fn left_drafts(
+    executor: impl PgExecutor<'_>,
+    limit: i64,
+) -> Result<Vec<LeftDraft>, Error> {
+    let rows = sqlx::query_as(
+        "select id, draft_id from deliveries
+         where draft_id is not null and not is_draft_gone and state in ('failed', 'cancelled')
+         order by id limit $1",
+    )
+    .bind(limit)
+    .fetch_all(executor)
+    .await?;
+    Ok(rows)
+}
+
 /// A mail that was sent, whose Message-ID on the wire is not known yet.
 #[derive(Debug, Clone, FromRow)]
 pub struct NotReadBack {

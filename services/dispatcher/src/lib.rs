@@ -9,6 +9,7 @@ mod handoff;
 mod in_hand;
 mod intake;
 mod outlet;
+mod pace;
 mod sender;
 mod told;
 mod whatsapp;

@@ -1,6 +1,5 @@
 //! The outlet to WhatsApp: sends that take time, may be refused, and may end in doubt.
 
-mod pace;
 mod receipts;
 mod recovery;
 mod worker;

@@ -69,7 +69,8 @@ pub(crate) fn start(
             let links = StatusLinks::new(pool.clone(), ourselves.address.clone());
             consume(Topic::WebformInbound, links, tasks, bus, shutdown);
             let (client, ourselves) = (Arc::clone(&client), ourselves.clone());
-            let mails = StatusMails::new(pool.clone(), client, ourselves, tokens, base);
+            let configs = configs.clone();
+            let mails = StatusMails::new(pool.clone(), client, ourselves, tokens, base, configs);
             tasks.spawn(mails.run(shutdown.clone()));
         }
         None => tracing::info!("no FTE_SECRET: no mail tells of a ticket's page"),

@@ -21,7 +21,7 @@ use crate::doubts::{self, Doubts, Look};
 const MESSAGE_ID: &str = "Message-ID";
 const SENT: &str = "SENT";
 
-/// Message-IDs read back in one round, each for 20 units of Gmail's quota.
+/// Message-IDs read back, and drafts cleared away, in one round.
 const READ_AT_ONCE: i64 = 10;
 
 /// Mails to one address among which one in doubt is searched.
@@ -94,10 +94,17 @@ impl Look for Mailbox {
     }
 
     async fn also(&self) -> Result<(), Error> {
+        self.read_back().await?;
+        self.clear_away().await
+    }
+}
+
+impl Mailbox {
+    async fn read_back(&self) -> Result<(), Error> {
         for sent in mail_sends::not_read_back(&self.pool, READ_AT_ONCE).await? {
             let rfc822_id = match self.client.metadata(&sent.gmail_id, &[MESSAGE_ID]).await {
                 Ok(mail) => mail.header(MESSAGE_ID).map(bare).filter(|id| !id.is_empty()),
-                Err(gmail::Error::NotFound) => None,
+                Err(gmail::Error::NotFound | gmail::Error::Permanent { .. }) => None,
                 Err(error) => {
                     tracing::info!(delivery.id = %sent.id, %error, "its Message-ID is read later");
                     return Ok(());
@@ -107,9 +114,24 @@ impl Look for Mailbox {
         }
         Ok(())
     }
-}
 
-impl Mailbox {
+    /// Takes out of the mailbox what will not be sent: a person who finds it among the
+    /// drafts might send it.
+    async fn clear_away(&self) -> Result<(), Error> {
+        for left in mail_sends::left_drafts(&self.pool, READ_AT_ONCE).await? {
+            match self.client.delete_draft(&left.draft_id).await {
+                Ok(()) | Err(gmail::Error::NotFound | gmail::Error::Permanent { .. }) => {
+                    mail_sends::lose_draft(&self.pool, left.id, &left.draft_id).await?;
+                }
+                Err(error) => {
+                    tracing::info!(delivery.id = %left.id, %error, "its draft is deleted later");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Gmail's id of the mail that this delivery has become, in the thread of its draft or
     /// among what was sent to its address: a mail that joins no thread may leave its draft's.
     /// That there is none proves nothing: it is looked for again.

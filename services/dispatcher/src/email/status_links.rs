@@ -10,8 +10,9 @@ use bus::{BatchHandler, Failure, Received};
 use channels::compose::{self, AutoSubmitted, Mail, Subject};
 use channels::gmail::{Error, GmailClient};
 use chassis::status_token::StatusTokens;
-use contract::{DeliveryId, TicketRef, WebformBody, WebformInbound};
+use contract::{Channel, DeliveryId, TicketRef, WebformBody, WebformInbound};
 use sqlx::PgPool;
+use store::channel_configs::ChannelConfigs;
 use store::status_mails::{self, Begun, End, Request};
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,7 @@ pub struct StatusMails {
     tokens: StatusTokens,
     /// Without a trailing slash.
     public_base_url: String,
+    configs: ChannelConfigs,
     pause: Pause,
 }
 
@@ -81,8 +83,10 @@ impl StatusMails {
         ourselves: Ourselves,
         tokens: StatusTokens,
         public_base_url: String,
+        configs: ChannelConfigs,
     ) -> Self {
-        Self { pool, client, ourselves, tokens, public_base_url, pause: Pause::default() }
+        let pause = Pause::default();
+        Self { pool, client, ourselves, tokens, public_base_url, configs, pause }
     }
 
     /// Sends until shutdown.
@@ -105,7 +109,7 @@ impl StatusMails {
 
     /// Sends what is due, a few at most. Returns how many it has met.
     pub async fn step(&self) -> Result<usize, store::Error> {
-        if !self.pause.is_over() {
+        if !self.pause.is_over() || !self.configs.get(Channel::Email).enabled {
             return Ok(0);
         }
         let begun = status_mails::begin(&self.pool, AT_ONCE).await?;

@@ -21,6 +21,7 @@ use super::Ourselves;
 use super::pause::Pause;
 use crate::in_hand::chain;
 use crate::outlet::Wakers;
+use crate::pace::Pace;
 use crate::sender::{Bounds, Provider, Sender, again, failed, late};
 
 /// How soon a send in doubt is looked up: nothing tells us about it by itself.
@@ -33,13 +34,14 @@ pub struct MailTuning {
     /// one slow request from holding back the others.
     pub at_once: usize,
     /// How long a begun delivery belongs to its worker. A request may wait 15 s for its
-    /// quota, be answered within 20 s, and be asked once more with a new token.
+    /// quota and 20 s for its answer: the draft is there within the first half, and what
+    /// starts then has ended before the second does.
     pub lease: Duration,
 }
 
 impl Default for MailTuning {
     fn default() -> Self {
-        Self { at_once: 4, lease: Duration::from_secs(180) }
+        Self { at_once: 4, lease: Duration::from_secs(100) }
     }
 }
 
@@ -53,6 +55,7 @@ struct Gmail {
     ourselves: Ourselves,
     configs: ChannelConfigs,
     pause: Pause,
+    pace: Pace,
 }
 
 impl MailWorker {
@@ -66,9 +69,8 @@ impl MailWorker {
         tuning: MailTuning,
     ) -> Self {
         let MailTuning { at_once, lease } = tuning;
-        let pause = Pause::default();
-        let gmail =
-            Gmail { pool: pool.clone(), client, ourselves, configs: configs.clone(), pause };
+        let (pause, pace) = (Pause::default(), Pace::default());
+        let gmail = Gmail { pool: pool.clone(), client, ourselves, configs, pause, pace };
         Self(Sender::new(pool, outbox, wakers, gmail, Bounds { at_once, lease }))
     }
 
@@ -91,6 +93,13 @@ impl Provider for Gmail {
     }
 
     async fn send(&self, begun: &BegunSend, start_until: Instant) -> Ending {
+        // Only where people have set a rate: the quota is slower, mostly.
+        if let Some(rate) = self.configs.get(Channel::Email).settings.sends_per_second {
+            match self.pace.start(rate, Instant::now(), start_until) {
+                Some(start) => tokio::time::sleep_until(start).await,
+                None => return late(),
+            }
+        }
         match self.draft(begun, start_until).await {
             Ok(draft_id) if Instant::now() < start_until => {
                 let sent = self.client.send_draft(&draft_id).await;

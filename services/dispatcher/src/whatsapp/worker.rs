@@ -16,10 +16,10 @@ use store::outbox::OutboxPublisher;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::pace::Pace;
 use super::{is_failure, successor};
 use crate::in_hand::FIRST_LOOK;
 use crate::outlet::Wakers;
+use crate::pace::Pace;
 use crate::sender::{Bounds, Provider, Sender, again, failed, late};
 
 /// What free text needs, for a person who reads why a reply did not go.

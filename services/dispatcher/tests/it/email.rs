@@ -84,8 +84,10 @@ impl Post {
             )
             .await;
             self.another_worker().step().await.unwrap();
-            self.run("update deliveries set next_attempt_at = now() where state = 'outcome_unknown'")
-                .await;
+            self.run(
+                "update deliveries set next_attempt_at = now() where state = 'outcome_unknown'",
+            )
+            .await;
             self.recovery.step().await.unwrap();
         }
     }

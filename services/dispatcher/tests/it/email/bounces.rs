@@ -67,9 +67,7 @@ async fn a_bounce_finds_its_mail_by_each_of_its_ids_and_by_the_address(pool: PgP
          where body in ('answer for 1', 'answer for 2', 'answer for 3')",
     )
     .await;
-    let wire = post
-        .text("select rfc822_id from deliveries where body = 'answer for 3'")
-        .await;
+    let wire = post.text("select rfc822_id from deliveries where body = 'answer for 3'").await;
     let failed = |status| bounce(BounceAction::Failed, status);
     let told = [
         EmailBounce { delivery_id: Some(delivery(1, "answer")), ..failed("5.0.1") },

@@ -65,12 +65,8 @@ async fn whatever_goes_wrong_while_sending_each_mail_goes_once(pool: PgPool) {
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn whatever_goes_wrong_while_asking_about_a_doubt_no_mail_goes_twice(pool: PgPool) {
     let post = Post::new(pool, 1..=4).await;
-    let lost = [
-        Fault::ProcessThenDrop,
-        Fault::Drop,
-        Fault::HangAfterProcessing,
-        Fault::ServerErrorJson,
-    ];
+    let lost =
+        [Fault::ProcessThenDrop, Fault::Drop, Fault::HangAfterProcessing, Fault::ServerErrorJson];
     post.gmail.script("drafts.send", lost);
     post.gmail.script("drafts.delete", [Fault::ServerErrorJson, Fault::Hang]);
     post.gmail.script("threads.get", [Fault::Drop, Fault::ServerErrorHtml]);
@@ -158,8 +154,7 @@ async fn a_worker_that_stalled_past_its_lease_sends_nothing_twice(pool: PgPool) 
     post.settle().await;
 
     let (id, attempt) = (begun.delivery.id, begun.delivery.attempt);
-    let held =
-        mail_sends::hold_draft(&post.world.pool, id, attempt, &draft, "x@example.org").await;
+    let held = mail_sends::hold_draft(&post.world.pool, id, attempt, &draft, "x@example.org").await;
 
     assert!(!held.unwrap(), "what it drafted is not sent");
     assert_eq!(post.recipients(), ["sam1@example.org"]);
@@ -190,13 +185,13 @@ async fn a_takeover_between_draft_and_send_stops_what_was_not_sent(pool: PgPool)
     let draft = held_draft(&post, &begun).await;
 
     let mut conn = post.world.pool.acquire().await.unwrap();
-    let standing =
-        people::take(&mut conn, conversation(1), OperatorName("lisa")).await.unwrap();
+    let standing = people::take(&mut conn, conversation(1), OperatorName("lisa")).await.unwrap();
     post.settle().await;
 
     assert_eq!(standing.in_flight.len(), 1, "the takeover says what was on its way");
     assert_eq!(post.world.states().await, ["cancelled"]);
     assert!(post.client.send_draft(&draft.id).await.is_err(), "nor can it go later");
+    assert!(post.gmail.drafts(US).is_empty());
     assert!(post.gmail.sent().is_empty());
 }
 

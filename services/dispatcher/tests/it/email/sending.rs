@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use contract::{Author, Fact, MetricFact};
+use contract::{Author, Channel, Fact, MetricFact};
 use dispatcher::{MailTuning, MailWorker, Wakers};
 use emulators::gmail::Fault;
 use sqlx::PgPool;
-use store::channel_configs::ChannelConfigs;
+use store::channel_configs::{ChannelConfig, ChannelConfigs, ChannelSettings};
 use store::people::{self, OperatorName};
 use testkit::wait_for;
 use tokio_util::sync::CancellationToken;
@@ -158,6 +158,8 @@ async fn a_refused_mail_fails_in_plain_words_and_a_person_goes_on(pool: PgPool) 
 
     post.send_all().await;
 
+    post.recovery.step().await.unwrap();
+    assert!(post.gmail.drafts(US).is_empty(), "nobody sends it by mistake");
     assert_eq!(post.world.states().await, ["failed"]);
     assert!(post.text(LAST_ERROR).await.contains("invalidArgument"));
     assert_eq!(post.text(OWNER).await, "person Support Queue");
@@ -190,6 +192,7 @@ async fn without_access_every_mail_waits_and_none_fails(pool: PgPool) {
 async fn a_token_that_ends_between_draft_and_send_is_renewed_and_the_mail_goes_once(pool: PgPool) {
     let post = Post::new(pool, [1]).await;
     post.gmail.script("drafts.create", [Fault::Refuse { status: 401, reason: "authError".into() }]);
+    post.gmail.expire_tokens();
     post.gmail.script("drafts.send", [Fault::Refuse { status: 401, reason: "authError".into() }]);
     post.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
 
@@ -280,12 +283,29 @@ async fn a_channel_that_is_switched_off_sends_nothing(pool: PgPool) {
     let client = std::sync::Arc::clone(&post.client);
     let off = ChannelConfigs::fixed([]);
     let tuning = MailTuning::default();
-    let worker =
-        MailWorker::new(pool, outbox, Wakers::default(), client, ourselves(), off, tuning);
+    let worker = MailWorker::new(pool, outbox, Wakers::default(), client, ourselves(), off, tuning);
 
     let met = worker.step().await.unwrap();
 
     assert_eq!((met, post.world.states().await), (0, vec!["pending".to_owned()]));
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_rate_that_people_have_set_is_obeyed(pool: PgPool) {
+    let tuning = MailTuning { lease: Duration::from_secs(1), ..MailTuning::default() };
+    let post = Post::new(pool, 1..=3).await;
+    post.world.handle((1..=3).map(|number| reply(number, "answer", |_| {}))).await.unwrap();
+    let settings = ChannelSettings { sends_per_second: Some(1), ..ChannelSettings::default() };
+    let slow = ChannelConfig { enabled: true, settings };
+    let configs = ChannelConfigs::fixed([(Channel::Email, slow)]);
+    let (pool, outbox) = (post.world.pool.clone(), post.world.outbox.clone());
+    let client = std::sync::Arc::clone(&post.client);
+    let worker =
+        MailWorker::new(pool, outbox, Wakers::default(), client, ourselves(), configs, tuning);
+
+    worker.step().await.unwrap();
+
+    assert_eq!(post.gmail.sent().len(), 1);
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]

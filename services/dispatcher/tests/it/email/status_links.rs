@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bus::{BatchHandler as _, Headers, Received};
 use chassis::status_token::StatusTokens;
-use contract::{Event as _, WebformInbound};
+use contract::{Channel, Event as _, WebformInbound};
 use dispatcher::{StatusLinks, StatusMails};
 use emulators::gmail::Fault;
 use sqlx::PgPool;
 use testkit::events;
 
 use super::{Post, US, ourselves};
-use crate::ticket;
+use crate::{enabled, ticket};
 
 const ON: &str = "update channel_configs set settings = settings || '{\"mail_status_link\": true}'
     where channel = 'web_form'";
@@ -32,6 +32,7 @@ impl Form {
             ourselves(),
             tokens(),
             "https://support.example.com".into(),
+            enabled(Channel::Email),
         );
         Self { links: StatusLinks::new(pool, US.into()), mails, post }
     }
@@ -132,7 +133,9 @@ async fn nobody_is_mailed_unless_it_is_switched_on_and_never_ourselves(pool: PgP
 
     form.submit([post(1, "sam@example.org")]).await;
     form.post.run(ON).await;
-    form.post.run("insert into opt_outs (channel, address) values ('email', 'no@example.org')").await;
+    form.post
+        .run("insert into opt_outs (channel, address) values ('email', 'no@example.org')")
+        .await;
     form.submit([post(2, US), post(3, "no@example.org")]).await;
     form.submit([events::follow_up(ticket(1), "and?")]).await;
     form.send_all().await;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     next: Mutex<Option<Instant>>,
 }
 
 impl Pace {
     /// The moment at which a request that is ready now may start; `None`, and nothing is
     /// taken, when that is not before `limit`.
-    pub(super) fn start(&self, per_second: u32, now: Instant, limit: Instant) -> Option<Instant> {
+    pub(crate) fn start(&self, per_second: u32, now: Instant, limit: Instant) -> Option<Instant> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let start = next.map_or(now, |at| at.max(now));
         if start >= limit {
