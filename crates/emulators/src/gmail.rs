@@ -70,6 +70,11 @@ impl GmailEmulator {
         Ok(Self { state, address, server: Some(server), _pushing: shutdown.drop_guard() })
     }
 
+    /// Google's names of the methods that it plays, without `gmail.users.`.
+    pub fn methods() -> Vec<&'static str> {
+        route::names()
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -9,7 +9,7 @@ mod watching;
 use channels::gmail::{GmailClient, QUOTA_FOR_READING, Settings};
 use emulators::gmail::{self as emulator, Account, GmailEmulator, Inbound};
 
-const MAILBOX: &str = "support@example.com";
+pub(crate) const MAILBOX: &str = "support@example.com";
 const CUSTOMER: &str = "Ana <ana@example.org>";
 
 fn settings(emulator: &GmailEmulator) -> Settings {
@@ -26,7 +26,7 @@ fn settings(emulator: &GmailEmulator) -> Settings {
     }
 }
 
-async fn world() -> (GmailEmulator, GmailClient) {
+pub(crate) async fn world() -> (GmailEmulator, GmailClient) {
     world_of(emulator::Settings::default()).await
 }
 
@@ -44,7 +44,7 @@ fn two_mailboxes() -> emulator::Settings {
     settings
 }
 
-fn mail(subject: &str) -> Inbound {
+pub(crate) fn mail(subject: &str) -> Inbound {
     Inbound {
         from: CUSTOMER.to_owned(),
         subject: subject.to_owned(),
@@ -54,7 +54,7 @@ fn mail(subject: &str) -> Inbound {
 }
 
 /// A reply to this Message-ID, as a whole mail.
-fn reply(subject: &str, answers: &str) -> String {
+pub(crate) fn reply(subject: &str, answers: &str) -> String {
     format!(
         "From: Support <{MAILBOX}>\r\nTo: Ana <ana@example.org>\r\nSubject: {subject}\r\n\
          Message-ID: <reply-1@example.com>\r\nIn-Reply-To: {answers}\r\nReferences: {answers}\r\n\

@@ -9,6 +9,7 @@
 )]
 
 mod gmail;
+mod google_library;
 mod handoff;
 mod mail_corpus;
 mod twilio;

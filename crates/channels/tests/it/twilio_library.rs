@@ -24,7 +24,7 @@ struct Case {
     changed: Option<String>,
 }
 
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let runtime = std::env::var_os("FTE_RUNTIME_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.runtime"),
         PathBuf::from,

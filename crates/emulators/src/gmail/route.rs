@@ -55,6 +55,11 @@ const ROUTES: [Route; 35] = [
     route("settings.sendAs.list", "GET", "settings/sendAs", 1),
 ];
 
+/// The names of all methods.
+pub(super) fn names() -> Vec<&'static str> {
+    ROUTES.iter().map(|route| route.id).collect()
+}
+
 impl Route {
     /// The method at this path, and the ids in it.
     pub(super) fn find<'a>(
