@@ -11,6 +11,7 @@ pub mod http;
 mod letter;
 mod markup;
 mod person;
+pub mod phone;
 mod plain;
 pub mod pubsub;
 pub mod split;

@@ -7,7 +7,6 @@ mod email_resolver;
 mod email_thread;
 mod intake;
 mod opt_out;
-mod phone;
 mod resolver;
 mod staff;
 mod text;

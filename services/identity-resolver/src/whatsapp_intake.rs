@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use bus::Received;
+use channels::phone::normal_phone;
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{
     Channel, ConversationId, CustomerId, EventId, IdentityLevel, MessageId, Plan, TicketRef,
@@ -17,7 +18,6 @@ use tracing::Span;
 
 use crate::intake::{received_record, records};
 use crate::opt_out::{Wish, wish};
-use crate::phone::normal_phone;
 use crate::text::{BODY_BYTES, clean_name};
 
 /// After so long without a word from either side the next message is a new matter.

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use channels::phone::normal_phone;
 use chassis::extract::ApiQuery;
 use chassis::operator::Operator;
 use chassis::problem::{FieldError, Problem};
@@ -16,9 +17,6 @@ use crate::{Desk, docs, refusal};
 
 /// Longest address looked up: RFC 5321's limit on a mailbox.
 const MOST_EMAIL_BYTES: usize = 254;
-
-/// Digits of a number in E.164, without the plus sign.
-const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +39,7 @@ impl LookupQuery {
             (Some(email), None) => normal_email(email)
                 .map(Address::Email)
                 .ok_or_else(|| refused("email", "must be an e-mail address")),
-            (None, Some(phone)) => normal_phone(phone)
+            (None, Some(phone)) => stored_phone(phone)
                 .map(Address::Phone)
                 .ok_or_else(|| refused("phone", "must be a number such as +49 30 901820")),
             _ => Err(refused("email", "exactly one of email and phone is needed")),
@@ -57,13 +55,10 @@ fn normal_email(text: &str) -> Option<String> {
         .then(|| text.to_lowercase())
 }
 
-/// A plus sign in a query string is a space: it is understood as what it was meant to be.
-fn normal_phone(text: &str) -> Option<String> {
-    let digits = text.trim().trim_start_matches('+');
-    let digits: String =
-        digits.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/')).collect();
-    (PHONE_DIGITS.contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
-        .then(|| format!("+{digits}"))
+/// The resolver's spelling. A plus sign in a query string is a space: it is understood
+/// as what it was meant to be.
+fn stored_phone(text: &str) -> Option<String> {
+    normal_phone(&format!("+{}", text.trim().trim_start_matches('+')))
 }
 
 /// A customer with its newest conversations.
@@ -150,14 +145,14 @@ mod tests {
     #[test]
     fn an_address_is_looked_up_in_its_stored_form() {
         assert_eq!(normal_email(" Sam@Example.ORG ").as_deref(), Some("sam@example.org"));
-        assert_eq!(normal_phone("+49 (30) 901-820").as_deref(), Some("+4930901820"));
+        assert_eq!(stored_phone("+49 (30) 901-820").as_deref(), Some("+4930901820"));
         // As a form decodes an unescaped plus sign.
-        assert_eq!(normal_phone(" 4930901820").as_deref(), Some("+4930901820"));
+        assert_eq!(stored_phone(" 4930901820").as_deref(), Some("+4930901820"));
         for wrong in ["", "sam", "@example.org", "sam@", "a b@example.org", "a\0@example.org"] {
             assert_eq!(normal_email(wrong), None, "{wrong:?}");
         }
         for wrong in ["", "+", "12345", "+1234567890123456", "+49 30 x", "+٤٩٣٠٩٠١٨٢٠"] {
-            assert_eq!(normal_phone(wrong), None, "{wrong:?}");
+            assert_eq!(stored_phone(wrong), None, "{wrong:?}");
         }
     }
 }

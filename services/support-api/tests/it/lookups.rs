@@ -95,3 +95,20 @@ async fn a_customer_is_found_in_any_case_and_a_stranger_is_not(pool: PgPool) {
     let nobody = ConversationId::named("nobody");
     service.get(&format!("/conversations/{nobody}")).await.problem(404);
 }
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_number_is_found_in_each_spelling_that_its_country_has_had(pool: PgPool) {
+    rows::conversation(&pool, "sam", 1).await;
+    rows::run(
+        &pool,
+        "insert into customer_identifiers (kind, value, customer_id, level)
+         select 'phone', '+525512345678', customer_id, 'authenticated' from customer_identifiers",
+    )
+    .await;
+    let service = Service::new(&pool);
+
+    for spelling in ["%2B525512345678", "%2B5215512345678", "+52%201%2055%201234%205678"] {
+        let found = service.get(&format!("/customers/lookup?phone={spelling}")).await.ok(200);
+        assert_eq!(found["name"], "Sam Doe", "{spelling}");
+    }
+}
