@@ -33,6 +33,8 @@ pub(crate) mod kind {
     pub enum Delivery {}
     #[derive(Debug)]
     pub enum HandOff {}
+    #[derive(Debug)]
+    pub enum Merge {}
 }
 
 pub type EventId = Id<kind::Event>;
@@ -43,6 +45,7 @@ pub type TurnId = Id<kind::Turn>;
 pub type ReplyId = Id<kind::Reply>;
 pub type DeliveryId = Id<kind::Delivery>;
 pub type HandOffId = Id<kind::HandOff>;
+pub type MergeId = Id<kind::Merge>;
 
 impl<K> Id<K> {
     /// The id that `cause` gives in this role: UUIDv5(cause, role).

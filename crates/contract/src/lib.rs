@@ -29,7 +29,8 @@ pub use email::{
 pub use event::{DecodeError, Event};
 pub use failure::{Classified, FailureClass};
 pub use id::{
-    ConversationId, CustomerId, DeliveryId, EventId, HandOffId, Id, MessageId, ReplyId, TurnId,
+    ConversationId, CustomerId, DeliveryId, EventId, HandOffId, Id, MergeId, MessageId, ReplyId,
+    TurnId,
 };
 pub use meta::{EventMeta, SCHEMA_VERSION};
 pub use metric::{Fact, MetricFact, TurnFinished, TurnOutcome};

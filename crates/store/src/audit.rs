@@ -30,6 +30,22 @@ pub(crate) async fn write(
     Ok(())
 }
 
+/// Notes what was done to customers rather than to one conversation.
+pub(crate) async fn write_of_customers(
+    conn: &mut PgConnection,
+    operator: OperatorName<'_>,
+    action: &str,
+    detail: Value,
+) -> Result<(), Error> {
+    sqlx::query("insert into audit_log (operator, action, detail) values ($1, $2, $3)")
+        .bind(operator.0)
+        .bind(action)
+        .bind(detail)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Notes a reply by its id and a hash: enough to know a repetition of it.
 pub(crate) async fn write_reply(
     conn: &mut PgConnection,

@@ -19,6 +19,8 @@ pub struct Identifier {
     pub kind: String,
     pub value: String,
     pub level: String,
+    /// Named by the company's records.
+    pub on_record: bool,
 }
 
 /// An address to look a customer up by, in its normal form.
@@ -35,6 +37,8 @@ pub struct Customer {
     pub id: Uuid,
     pub name: String,
     pub plan: Option<String>,
+    /// Who has its identifiers and conversations now.
+    pub merged_into: Option<Uuid>,
     pub created_at: DateTime<Utc>,
     pub identifiers: Vec<Identifier>,
     pub conversations: Vec<Listed>,
@@ -59,18 +63,29 @@ pub async fn lookup(pool: &PgPool, address: &Address) -> Result<Option<Customer>
         Address::Email(value) => (&["email"][..], value),
         Address::Phone(value) => (&["phone", "whatsapp"][..], value),
     };
-    let mut conn = pool.acquire().await?;
-    let found: Option<(Uuid, String, Option<String>, DateTime<Utc>)> = sqlx::query_as(
-        "select u.id, u.name, u.plan, u.created_at
-         from customer_identifiers i join customers u on u.id = i.customer_id
-         where i.kind = any($1) and i.value = $2
-         order by i.kind limit 1",
+    let id: Option<Uuid> = sqlx::query_scalar(
+        "select customer_id from customer_identifiers
+         where kind = any($1) and value = $2 order by kind limit 1",
     )
     .bind(kinds)
     .bind(value)
-    .fetch_optional(&mut *conn)
+    .fetch_optional(pool)
     .await?;
-    let Some((id, name, plan, created_at)) = found else { return Ok(None) };
+    match id {
+        Some(id) => by_id(pool, id.into()).await,
+        None => Ok(None),
+    }
+}
+
+/// The customer of this id.
+pub async fn by_id(pool: &PgPool, id: CustomerId) -> Result<Option<Customer>, Error> {
+    let mut conn = pool.acquire().await?;
+    let found: Option<(String, Option<String>, Option<Uuid>, DateTime<Utc>)> =
+        sqlx::query_as("select name, plan, merged_into, created_at from customers where id = $1")
+            .bind(id.as_uuid())
+            .fetch_optional(&mut *conn)
+            .await?;
+    let Some((name, plan, merged_into, created_at)) = found else { return Ok(None) };
     let conversations = sqlx::query_as(
         "select c.id, t.ref as ticket_ref, c.channel, c.status, c.owner, t.subject, c.created_at,
                 c.updated_at
@@ -79,12 +94,13 @@ pub async fn lookup(pool: &PgPool, address: &Address) -> Result<Option<Customer>
          where c.customer_id = $1
          order by c.created_at desc, c.id limit $2",
     )
-    .bind(id)
+    .bind(id.as_uuid())
     .bind(MOST_CONVERSATIONS)
     .fetch_all(&mut *conn)
     .await?;
-    let identifiers = identifiers(&mut conn, id.into()).await?;
-    Ok(Some(Customer { id, name, plan, created_at, identifiers, conversations }))
+    let identifiers = identifiers(&mut conn, id).await?;
+    let id = id.into();
+    Ok(Some(Customer { id, name, plan, merged_into, created_at, identifiers, conversations }))
 }
 
 /// A customer's addresses.
@@ -93,7 +109,7 @@ pub(crate) async fn identifiers(
     id: CustomerId,
 ) -> Result<Vec<Identifier>, Error> {
     let rows = sqlx::query_as(
-        "select kind, value, level from customer_identifiers
+        "select kind, value, level, on_record from customer_identifiers
          where customer_id = $1 order by kind, value limit $2",
     )
     .bind(id.as_uuid())

@@ -105,7 +105,7 @@ pub(crate) const FIND: &str = "
 select stored.conversation_id as stored_in, thread.id, thread.customer_id, thread.last_seq,
     thread.active_at, thread.may_close,
     by_whatsapp.customer_id as by_whatsapp,
-    case when by_phone.level = 'authenticated' then by_phone.customer_id end as by_phone,
+    case when by_phone.is_proven then by_phone.customer_id end as by_phone,
     by_phone.customer_id is not null as has_phone,
     customer.plan, opt_out.address is not null as is_opted_out
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[])
@@ -125,11 +125,12 @@ left join lateral (
 left join lateral (select customer_id from customer_identifiers
     where input.is_first and kind = 'whatsapp' and value = input.sender_id limit 1)
     by_whatsapp on true
-left join lateral (select customer_id, level from customer_identifiers
+left join lateral (select customer_id, level = 'authenticated' or on_record as is_proven
+    from customer_identifiers
     where input.is_first and kind = 'phone' and value = input.phone limit 1) by_phone on true
 left join lateral (select plan from customers
     where id = coalesce(by_whatsapp.customer_id,
-        case when by_phone.level = 'authenticated' then by_phone.customer_id end) limit 1)
+        case when by_phone.is_proven then by_phone.customer_id end) limit 1)
     customer on true
 left join lateral (select address from opt_outs
     where input.is_first and channel = 'whatsapp' and address = input.address limit 1)
