@@ -193,8 +193,9 @@ fresh as materialized (
     select placed.* from placed join new_tickets on new_tickets.ref = placed.ref
 ),
 new_conversations as (
-    insert into conversations (id, channel, thread_key, customer_id, identity_level, last_seq)
-    select conversation_id, 'web_form', ref, customer_id, 'self_asserted', 1
+    insert into conversations
+        (id, channel, thread_key, customer_id, identity_level, last_seq, came_by)
+    select conversation_id, 'web_form', ref, customer_id, 'self_asserted', 1, email
     from fresh where not is_alias order by conversation_id
 ),
 new_messages as (

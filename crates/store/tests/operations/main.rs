@@ -12,6 +12,8 @@ mod facts;
 mod fence;
 mod health;
 mod knowledge;
+mod merges;
 mod people;
+mod records;
 mod rows;
 mod views;
