@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, channels, dlq, inbox, kb, lag, migrate, openapi, say, settings, tail, topics, up,
-    with_servers,
+    bench, channels, customers, dlq, inbox, kb, lag, migrate, openapi, say, settings, tail, topics,
+    up, with_servers,
 };
 use crate::up::data;
 
@@ -33,6 +33,7 @@ enum Command {
     Lag(lag::Arguments),
     Dlq(dlq::Arguments),
     Inbox(inbox::Arguments),
+    Customers(customers::Arguments),
     Say(say::Arguments),
     Kb(kb::Arguments),
     Channels(channels::Arguments),
@@ -69,6 +70,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Channels(arguments) => channels::run(arguments).await,
         Command::Dlq(arguments) => dlq::run(arguments).await,
         Command::Inbox(arguments) => inbox::run(arguments).await,
+        Command::Customers(arguments) => customers::run(arguments).await,
         Command::Say(arguments) => say::run(arguments).await,
         Command::Topics(command) => topics::run(command).await,
         Command::WithServers(arguments) => with_servers::run(arguments).await,

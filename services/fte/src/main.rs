@@ -4,6 +4,7 @@ mod api;
 mod bench;
 mod cli;
 mod commands;
+mod customers;
 mod output;
 mod topics;
 mod up;

@@ -9,18 +9,20 @@ pub(crate) const MOST_EMAIL_CHARS: usize = 254;
 
 /// An address of correct syntax: `local@domain.tld`, without a display name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct EmailAddress(String);
+pub struct EmailAddress(String);
 
+/// Not an address that a person could have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a valid address")]
-pub(crate) struct InvalidEmail;
+pub struct InvalidEmail;
 
 impl EmailAddress {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    pub(crate) fn into_string(self) -> String {
+    /// As typed.
+    pub fn into_string(self) -> String {
         self.0
     }
 

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 pub use body::BODY_TIMEOUT;
 pub use caller::{Network, ProxySettings};
 pub use docs::openapi;
+pub use email::EmailAddress;
 pub use limits::{Limits, RateLimitSettings, RateLimits, Ticker};
 pub use links::LinkHosts;
 
