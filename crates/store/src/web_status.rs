@@ -1,7 +1,7 @@
 //! What the status page of a web ticket shows.
 
 use chrono::{DateTime, Utc};
-use contract::{Author, Channel, ConversationId, TicketRef};
+use contract::{Author, Channel, ConversationId, Plan, TicketRef};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -33,6 +33,8 @@ pub struct WebTicket {
     /// The person who has it, or for whom it waits.
     pub escalated_to: Option<String>,
     pub subject: String,
+    /// By the plan that was typed: whoever typed somebody's address must not learn
+    /// that person's plan from a shorter promise.
     pub respond_by: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -64,7 +66,8 @@ struct TicketRow {
     person: Option<String>,
     is_answered: bool,
     subject: String,
-    respond_by: DateTime<Utc>,
+    claimed_plan: Option<String>,
+    asked_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -75,7 +78,9 @@ pub async fn ticket(pool: &PgPool, ticket_ref: &TicketRef) -> Result<Option<WebT
     // got one: a reply decided and not yet delivered is still in progress.
     let row: Option<TicketRow> = sqlx::query_as(
         "select c.id as conversation_id, first.ref as thread_ref, c.channel, c.status, c.owner,
-                c.person, t.subject, t.respond_by, t.created_at, c.updated_at,
+                c.person, t.subject, t.claimed_plan, t.created_at,
+                (select sent_at from messages where conversation_id = c.id and seq = 1) as asked_at,
+                c.updated_at,
                 c.handled_seq >= c.last_seq and exists (
                     select from deliveries d
                     where d.conversation_id = c.id and d.outlet = 'web_form'
@@ -145,6 +150,8 @@ impl TryFrom<TicketRow> for WebTicket {
             _ if row.is_answered => TicketState::Answered,
             _ => TicketState::InProgress,
         };
+        let plan = row.claimed_plan.map(Plan::try_from).transpose().map_err(Error::row)?;
+        let asked_at = row.asked_at.unwrap_or(row.created_at);
         Ok(Self {
             conversation_id: row.conversation_id.into(),
             thread_ref: row.thread_ref.parse().map_err(Error::row)?,
@@ -152,7 +159,7 @@ impl TryFrom<TicketRow> for WebTicket {
             state,
             escalated_to: row.person.filter(|_| is_escalated),
             subject: row.subject,
-            respond_by: row.respond_by,
+            respond_by: asked_at + plan.unwrap_or(Plan::Free).first_answer(),
             created_at: row.created_at,
             updated_at: row.updated_at,
         })
@@ -342,5 +349,19 @@ mod tests {
         assert_eq!(alias.conversation_id, known.conversation_id);
         assert_eq!(alias.state, TicketState::Answered);
         assert_eq!(alias.subject, "Export again");
+    }
+
+    #[sqlx::test(migrator = "crate::MIGRATOR")]
+    async fn the_page_promises_by_the_typed_plan_and_never_by_the_stored_one(pool: PgPool) {
+        stored(&pool).await;
+        let wait = async || {
+            let ticket = ticket(&pool, &first()).await.unwrap().unwrap();
+            let asked_at = entries(&pool, ticket.conversation_id).await.unwrap()[0].at;
+            (ticket.respond_by - asked_at).num_hours()
+        };
+
+        assert_eq!(wait().await, 24);
+        run(&pool, "update tickets set claimed_plan = 'pro'").await;
+        assert_eq!(wait().await, 4);
     }
 }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, channels, customers, dlq, inbox, kb, lag, migrate, openapi, say, settings, tail, topics,
-    up, with_servers,
+    bench, channels, customers, dlq, inbox, kb, lag, migrate, openapi, probe, say, settings, tail,
+    topics, up, with_servers,
 };
 use crate::up::data;
 
@@ -42,6 +42,7 @@ enum Command {
     Topics(topics::Command),
     Openapi(openapi::Arguments),
     Settings(settings::Arguments),
+    Probe(probe::Arguments),
     #[command(hide = true)]
     WithServers(with_servers::Arguments),
 }
@@ -71,6 +72,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Dlq(arguments) => dlq::run(arguments).await,
         Command::Inbox(arguments) => inbox::run(arguments).await,
         Command::Customers(arguments) => customers::run(arguments).await,
+        Command::Probe(arguments) => probe::run(arguments).await,
         Command::Say(arguments) => say::run(arguments).await,
         Command::Topics(command) => topics::run(command).await,
         Command::WithServers(arguments) => with_servers::run(arguments).await,

@@ -9,6 +9,7 @@ pub(crate) mod kb;
 pub(crate) mod lag;
 pub(crate) mod migrate;
 pub(crate) mod openapi;
+pub(crate) mod probe;
 pub(crate) mod say;
 pub(crate) mod settings;
 pub(crate) mod tail;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry as Slot};
 use std::hash::{Hash as _, Hasher as _};
-use std::io::Read;
+use std::io::{BufRead as _, BufReader, Read};
 
 use channels::phone::Country;
 use csv::{ByteRecord, ReaderBuilder, StringRecord};
@@ -66,6 +66,9 @@ pub(crate) async fn import(
     pool: &PgPool,
     settings: Settings<'_>,
 ) -> anyhow::Result<Report> {
+    let mut file = BufReader::new(file);
+    // The reader ends a row at the carriage return and counts the line at what follows it.
+    let uncounted = u64::from(ends_lines_with_two_signs(file.fill_buf()?));
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(file);
     let headers = reader.headers()?.clone();
     let columns = Columns::of(&headers)?;
@@ -75,7 +78,7 @@ pub(crate) async fn import(
     let mut batch: Vec<Entry> = Vec::with_capacity(BATCH);
     let mut bytes = ByteRecord::new();
     while reader.read_byte_record(&mut bytes)? {
-        let line = bytes.position().map_or(0, csv::Position::line);
+        let line = bytes.position().map_or(0, csv::Position::line) + uncounted;
         let read = text(&bytes).and_then(|text| {
             row::entry(line, &text, headers.len(), &columns, settings.country)
                 .map_err(|error| error.to_string())
@@ -91,6 +94,11 @@ pub(crate) async fn import(
     flush(&mut load, &mut batch, &mut report).await?;
     report.failed.sort();
     Ok(report)
+}
+
+fn ends_lines_with_two_signs(beginning: &[u8]) -> bool {
+    let first_line = beginning.split(|byte| *byte == b'\n').next();
+    first_line.is_some_and(|line| line.len() < beginning.len() && line.ends_with(b"\r"))
 }
 
 fn text(bytes: &ByteRecord) -> Result<StringRecord, String> {

@@ -13,7 +13,9 @@
 
 mod collector;
 mod commands;
+mod compose;
 mod customer;
+mod customers;
 mod faults;
 mod layers;
 mod manifests;

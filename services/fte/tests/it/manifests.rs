@@ -14,11 +14,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap()
 }
 
@@ -48,7 +48,7 @@ fn all<T: DeserializeOwned + Serialize>(kind: &str) -> Vec<T> {
         .collect()
 }
 
-fn deployments() -> BTreeMap<String, (Deployment, PodSpec, Container)> {
+pub(crate) fn deployments() -> BTreeMap<String, (Deployment, PodSpec, Container)> {
     let deployments = all::<Deployment>("Deployment").into_iter();
     deployments
         .map(|deployment| {
@@ -70,26 +70,26 @@ fn selected(template: &PodTemplateSpec, label: &str) -> BTreeMap<String, String>
 }
 
 /// The programs that the workspace builds, but for the command line.
-fn services() -> BTreeSet<String> {
+pub(crate) fn services() -> BTreeSet<String> {
     let folders = std::fs::read_dir(root().join("services")).unwrap();
     let names = folders.map(|folder| folder.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name != "fte").collect()
 }
 
 /// A row of docs/settings.md, which another test compares with the code.
-struct Setting {
-    name: String,
-    default: String,
+pub(crate) struct Setting {
+    pub(crate) name: String,
+    pub(crate) default: String,
     readers: String,
 }
 
 impl Setting {
-    fn is_read_by(&self, service: &str) -> bool {
+    pub(crate) fn is_read_by(&self, service: &str) -> bool {
         self.readers == "all" || self.readers.split(", ").any(|reader| reader == service)
     }
 }
 
-fn settings() -> Vec<Setting> {
+pub(crate) fn settings() -> Vec<Setting> {
     let text = read("docs/settings.md");
     let rows = text.lines().filter(|line| line.starts_with("| `"));
     rows.map(|row| {
@@ -114,7 +114,7 @@ fn secrets() -> BTreeSet<String> {
 }
 
 /// The secret that a variable comes from, and whether it may be missing.
-fn secret_of(variable: &EnvVar) -> Option<(String, bool)> {
+pub(crate) fn secret_of(variable: &EnvVar) -> Option<(String, bool)> {
     let source = variable.value_from.as_ref()?.secret_key_ref.as_ref()?;
     Some((source.key.clone(), source.optional.unwrap_or_default()))
 }

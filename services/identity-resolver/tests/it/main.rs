@@ -13,6 +13,7 @@ mod email_world;
 mod faults;
 mod follow_ups;
 mod opt_outs;
+mod records;
 mod staff;
 mod start;
 mod submissions;
