@@ -20,6 +20,8 @@ create table customer_merges (
     identifier_kinds text[] not null,
     identifier_values text[] not null,
     conversation_ids uuid[] not null,
+    -- The kept customer's own that came by an address of the merged one's: they stay.
+    kept_conversation_ids uuid[] not null,
     -- The kept customer's plan without and with the merged one's.
     plan_before text,
     plan_after text,

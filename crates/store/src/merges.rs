@@ -189,11 +189,14 @@ async fn join(
              update customers set plan = coalesce(plan, $5) where id = $2 returning plan
          )
          insert into customer_merges (id, kept_id, merged_id, identifier_kinds,
-             identifier_values, conversation_ids, plan_before, plan_after, merged_by)
+             identifier_values, conversation_ids, kept_conversation_ids, plan_before, plan_after,
+             merged_by)
          select $1, $2, $3,
              coalesce((select array_agg(kind order by kind, value) from identifier), '{}'),
              coalesce((select array_agg(value order by kind, value) from identifier), '{}'),
              coalesce((select array_agg(id order by id) from conversation), '{}'),
+             coalesce((select array_agg(id order by id) from conversations
+                 where customer_id = $2 and came_by in (select value from identifier)), '{}'),
              $4, kept.plan, $6
          from kept
          returning cardinality(identifier_kinds)::bigint, cardinality(conversation_ids)::bigint,
@@ -333,7 +336,7 @@ async fn part(
              select conversation.id from conversations conversation
              where customer_id = (select kept_id from merge)
                  and (id = any((select conversation_ids from merge)::uuid[])
-                     or created_at >= (select merged_at from merge) and exists (
+                     or id <> all((select kept_conversation_ids from merge)::uuid[]) and exists (
                          select from theirs where value = came_by and kind =
                              case channel when 'whatsapp' then 'whatsapp' else 'email' end))
              order by id for no key update
