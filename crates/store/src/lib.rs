@@ -27,6 +27,7 @@ pub mod mail_sends;
 mod mail_sql;
 pub mod mailboxes;
 pub mod merges;
+mod merges_sql;
 pub mod outbox;
 mod outbox_publisher;
 pub mod people;
