@@ -4,14 +4,19 @@
 
 mod authentication;
 mod body;
+mod bounce;
 mod clean;
 mod decode;
+mod encoded;
 mod headers;
 mod html;
+mod kind;
 mod lines;
 mod lists;
 mod new_text;
 mod parts;
+mod sender;
+mod speech;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +25,7 @@ use contract::{Authentication, BounceAction, DeliveryId, EmailAttachment, MailKi
 
 use headers::{Headers, Mailbox};
 use parts::Parts;
+use speech::Speech;
 
 /// The largest mail that a mailbox holds (Gmail's own limit, with its encoding).
 pub const MAX_BYTES: usize = 35 << 20;
@@ -164,45 +170,46 @@ fn open(raw: &[u8]) -> Result<Parts<'_>, Unreadable> {
 fn mail(parts: &Parts<'_>, ourselves: &Ourselves) -> Result<Mail, Unreadable> {
     let Some(root) = parts.get(0) else { return Err(Unreadable::NoHeaders) };
     let headers = &root.headers;
-    let sender = sender(headers);
-    let kind = MailKind::Human;
-    let why = "nothing says otherwise";
-    if sender.is_none() && kind != MailKind::Bounce {
-        return Err(Unreadable::NoSender);
-    }
+    let sender = sender::of(headers, ourselves);
+    let subject: String =
+        headers.text("subject").unwrap_or_default().chars().take(LINE_CHARS).collect();
     let whole = body::lines(parts);
     let (text, whole) = (lines::shown(&new_text::new_text(&whole)), lines::shown(&whole));
-    let from = sender.unwrap_or(Mailbox { name: String::new(), address: String::new() });
+    let (kind, why) = kind::of(&kind::Case {
+        parts,
+        headers,
+        sender: sender.as_ref(),
+        ourselves,
+        subject: &subject,
+        text: &text,
+        new: Speech::of(&text),
+        whole: Speech::of(&whole),
+    });
+    let is_bounce = kind == MailKind::Bounce;
+    let bounce = is_bounce.then(|| bounce::read(parts, &whole, &subject, ourselves));
+    let from = match sender {
+        Some(sender) => sender.mailbox,
+        None if kind == MailKind::Bounce => Mailbox::default(),
+        None => return Err(Unreadable::NoSender),
+    };
     Ok(Mail {
         message_id: headers.ids("message-id").into_iter().next(),
         in_reply_to: within(headers.ids("in-reply-to"), ID_BYTES),
         references: latest(headers.ids("references")),
-        reply_to: reply_to(headers, &from.address, ourselves),
+        reply_to: sender::reply_to(headers, &from.address, ourselves),
         to: recipients(headers, "to"),
         cc: recipients(headers, "cc"),
-        subject: headers.text("subject").unwrap_or_default().chars().take(LINE_CHARS).collect(),
+        subject,
         original_text: (whole != text).then(|| contract::cut(whole, ORIGINAL_BYTES)),
         text: contract::cut(text, TEXT_BYTES),
         attachments: body::attachments(parts),
         kind,
         why,
         authentication: authentication::verdict(headers, Some(&from.address)),
-        bounce: None,
+        bounce,
         from_name: from.name.chars().take(200).collect(),
         from: from.address,
     })
-}
-
-/// The first From; where there is none, who else says to have sent it.
-fn sender(headers: &Headers) -> Option<Mailbox> {
-    let names = ["from", "sender", "resent-from", "reply-to", "return-path"];
-    names.iter().find_map(|name| headers.mailboxes(name).into_iter().next())
-}
-
-fn reply_to(headers: &Headers, from: &str, ourselves: &Ourselves) -> String {
-    let sane = |mailbox: &Mailbox| !ourselves.is(&mailbox.address);
-    let wished = headers.mailboxes("reply-to").into_iter().find(sane);
-    wished.map_or_else(|| from.to_owned(), |mailbox| mailbox.address)
 }
 
 fn recipients(headers: &Headers, name: &str) -> Vec<String> {

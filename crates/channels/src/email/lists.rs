@@ -58,9 +58,46 @@ pub(super) struct Quotes {
     pub(super) html_rest_ids: Vec<String>,
 }
 
+/// What machines say, and people.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Phrases {
+    pub(super) auto_subjects: Vec<String>,
+    pub(super) absence: Vec<String>,
+    pub(super) returns: Vec<String>,
+    pub(super) unread: Vec<String>,
+    pub(super) contacts: Vec<String>,
+    pub(super) received: Vec<String>,
+    pub(super) soon: Vec<String>,
+    pub(super) declared: Vec<String>,
+    pub(super) automatic: Vec<String>,
+    pub(super) this_mail: Vec<String>,
+    pub(super) gone: Vec<String>,
+    pub(super) challenges: Vec<String>,
+    pub(super) bounces: Vec<String>,
+    pub(super) delays: Vec<String>,
+    pub(super) receipt_subjects: Vec<String>,
+    pub(super) receipts: Vec<String>,
+    pub(super) unsubscribes: Vec<String>,
+    pub(super) calendars: Vec<String>,
+    pub(super) greetings: Vec<String>,
+    pub(super) first_person: Vec<String>,
+    pub(super) singular: Vec<String>,
+    pub(super) please: Vec<String>,
+    pub(super) troubles: Vec<String>,
+    pub(super) rhetorical: Vec<String>,
+    pub(super) question_ends: Vec<String>,
+    pub(super) question_starts: Vec<String>,
+    /// With the spaces around them.
+    pub(super) joints: Vec<String>,
+}
+
 pub(super) static LISTS: LazyLock<Marks> = LazyLock::new(|| built_in(include_str!("marks.yaml")));
 pub(super) static QUOTES: LazyLock<Quotes> =
     LazyLock::new(|| built_in(include_str!("quotes.yaml")));
+
+pub(super) static PHRASES: LazyLock<Phrases> =
+    LazyLock::new(|| built_in(include_str!("phrases.yaml")));
 
 #[expect(clippy::expect_used, reason = "the text is part of the program, and a test reads it")]
 fn built_in<T: for<'de> Deserialize<'de>>(text: &str) -> T {
@@ -75,6 +112,7 @@ mod tests {
     fn every_list_reads_and_is_written_as_it_is_compared() {
         let marks = &*LISTS;
         let quotes = &*QUOTES;
+        let phrases = &*PHRASES;
         let lists = [
             &marks.ours,
             &marks.bounce_headers,
@@ -102,6 +140,35 @@ mod tests {
             &quotes.notices,
             &quotes.list_footers,
             &quotes.html_only,
+            &quotes.html_classes,
+            &quotes.html_ids,
+            &quotes.html_rest_ids,
+            &phrases.auto_subjects,
+            &phrases.absence,
+            &phrases.returns,
+            &phrases.contacts,
+            &phrases.received,
+            &phrases.soon,
+            &phrases.declared,
+            &phrases.gone,
+            &phrases.challenges,
+            &phrases.bounces,
+            &phrases.delays,
+            &phrases.receipt_subjects,
+            &phrases.receipts,
+            &phrases.unsubscribes,
+            &phrases.calendars,
+            &phrases.greetings,
+            &phrases.first_person,
+            &phrases.singular,
+            &phrases.rhetorical,
+            &phrases.unread,
+            &phrases.automatic,
+            &phrases.this_mail,
+            &phrases.please,
+            &phrases.troubles,
+            &phrases.question_ends,
+            &phrases.question_starts,
         ];
 
         for list in lists {

@@ -130,7 +130,7 @@ fn is_attribution(text: &str, is_one_line: bool, is_quoted_below: bool) -> bool 
 /// A line such as `-----Original Message-----`.
 fn is_separator(text: &str) -> bool {
     let lower = text.trim().to_lowercase().replace('’', "'");
-    if QUOTES.bare_separators.iter().any(|bare| *bare == lower) {
+    if QUOTES.bare_separators.contains(&lower) {
         return true;
     }
     let ruled = |symbol: char| matches!(symbol, '-' | '_' | '*' | '=' | '—' | '–' | '|');
@@ -178,7 +178,7 @@ fn label(text: &str) -> Option<Label> {
 /// A long rule and a header block right below it.
 fn is_ruled_headers(lines: &[Line]) -> bool {
     let is_rule = lines.first().is_some_and(|line| is_rule(&line.text, 20));
-    let next = lines.iter().skip(1).skip_while(|line| line.is_blank()).next();
+    let next = lines.iter().skip(1).find(|line| !line.is_blank());
     let first_label = next.and_then(|line| label(&line.text));
     is_rule && first_label == Some(Label::From)
 }

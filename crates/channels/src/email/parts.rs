@@ -114,7 +114,7 @@ impl<'a> Part<'a> {
 
     pub(super) fn is_text(&self) -> bool {
         matches!(self.mime.as_str(), "text/plain" | "text/html")
-            || self.is_multipart() && self.children.is_empty()
+            || self.is_multipart() && self.children.is_empty() && self.depth < DEEPEST
     }
 
     /// Said to be a file, or named like one inside a larger mail.
@@ -131,7 +131,7 @@ impl<'a> Part<'a> {
 
     /// The name to show for it, never a path.
     pub(super) fn file_name(&self, index: usize) -> String {
-        let given = self.given_name().map(super::headers::decoded);
+        let given = self.given_name().map(super::encoded::decoded);
         let name = given.as_deref().and_then(clean::file_name);
         name.unwrap_or_else(|| match self.mime.as_str() {
             "message/rfc822" | "message/global" => format!("message-{index}.eml"),

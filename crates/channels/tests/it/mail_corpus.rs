@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use channels::email::{Mail, Ourselves, read};
-use contract::Authentication;
+use contract::{Authentication, BounceAction};
 
 pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(name)
@@ -70,4 +70,69 @@ fn the_verdict_of_our_own_receiver_is_read_from_every_mail_of_the_corpus() {
         };
         assert_eq!(mail(&folder, &file).authentication, expected, "{file}");
     }
+}
+#[test]
+fn every_mail_of_the_corpus_has_the_kind_that_was_written_beside_it() {
+    let folder = folder("mail");
+    let expected = table(&folder.join("expected.tsv"));
+    assert!(expected.len() > 170);
+    let mut wrong = Vec::new();
+    for (file, row) in &expected {
+        let found = mail(&folder, file);
+        if found.kind.as_str() != row[0] {
+            wrong.push(format!(
+                "{file}: {} because {}; expected {}: {}",
+                found.kind.as_str(),
+                found.why,
+                row[0],
+                row[1]
+            ));
+        }
+    }
+
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_report_of_the_corpus_names_its_delivery_recipient_and_outcome() {
+    let folder = folder("mail");
+    for (file, recipient, action, status, marked) in [
+        ("bounce-postfix-unknown-user", "ana@example.org", BounceAction::Failed, "5.1.1", true),
+        ("bounce-postfix-delayed", "ben@example.net", BounceAction::Delayed, "4.4.1", true),
+        ("bounce-delivered", "nora@example.org", BounceAction::Delivered, "2.1.5", true),
+        ("bounce-relayed", "omar@example.com", BounceAction::Relayed, "2.0.0", true),
+        ("bounce-expanded", "crew@example.net", BounceAction::Expanded, "2.0.0", true),
+        ("bounce-exchange-remote", "dinesh@example.net", BounceAction::Failed, "5.7.1", true),
+        ("bounce-exchange-ndr-german", "carla@example.com", BounceAction::Failed, "5.1.10", true),
+        ("bounce-gmail-address-not-found", "elif@example.com", BounceAction::Failed, "5.1.1", true),
+        ("bounce-gmail-delay", "femi@example.org", BounceAction::Delayed, "4.4.2", true),
+        ("bounce-international", "jörg@example.org", BounceAction::Failed, "5.6.7", true),
+        ("bounce-exim-plain", "gita@example.com", BounceAction::Failed, "", true),
+        ("bounce-exim-report", "hugo@example.net", BounceAction::Failed, "5.0.0", true),
+        ("bounce-qmail-plain", "ines@example.org", BounceAction::Failed, "5.1.1", false),
+        ("bounce-sendmail-warning", "jan@example.com", BounceAction::Delayed, "", false),
+        ("bounce-mailbox-full-plain", "kira@example.com", BounceAction::Failed, "", false),
+        ("bounce-mailbox-full-friendly", "liam@example.org", BounceAction::Failed, "", false),
+        ("bounce-rejected-by-filter", "mei@example.net", BounceAction::Failed, "5.7.1", false),
+        ("bounce-french-prose", "rosa@example.org", BounceAction::Failed, "", false),
+        (
+            "bounce-of-our-bounce",
+            "mailer-daemon@robot.example.net",
+            BounceAction::Failed,
+            "5.2.1",
+            true,
+        ),
+        ("bounce-from-our-own-domain", "quinn@example.net", BounceAction::Failed, "5.4.4", true),
+        ("bounce-with-our-marks-inside", "petra@example.com", BounceAction::Failed, "5.1.1", true),
+    ] {
+        let report = mail(&folder, &format!("{file}.eml")).bounce.unwrap();
+
+        assert_eq!(report.recipient, recipient, "{file}");
+        assert_eq!((report.action, report.status.as_str()), (action, status), "{file}");
+        assert_eq!(report.delivery_id.is_some(), marked, "{file}");
+        assert!(report.diagnostic.chars().count() <= 500);
+    }
+    let remote = mail(&folder, "bounce-gmail-address-not-found.eml").bounce.unwrap();
+    assert_eq!(remote.diagnostic, "550-5.1.1 no such user 550 5.1.1 check the spelling");
+    assert!(remote.original_message_id.is_some());
 }

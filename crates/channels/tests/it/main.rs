@@ -12,5 +12,6 @@ mod gmail;
 mod google_library;
 mod handoff;
 mod mail_corpus;
+mod mail_hostile;
 mod twilio;
 mod twilio_library;
