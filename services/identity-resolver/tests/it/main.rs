@@ -17,6 +17,7 @@ mod records;
 mod staff;
 mod start;
 mod submissions;
+mod thread_corpus;
 mod whatsapp;
 mod whatsapp_world;
 
