@@ -8,7 +8,8 @@ use chassis::settings::{BusSettings, DatabaseSettings};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use contract::{
-    DeadLetter, Event, MetricFact, Outgoing, TicketEvent, Topic, WebformInbound, WhatsappInbound,
+    DeadLetter, EmailInbound, Event, MetricFact, Outgoing, TicketEvent, Topic, WebformInbound,
+    WhatsappInbound,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -105,8 +106,7 @@ pub(crate) fn event_of(topic: Topic, payload: &[u8]) -> Value {
         Topic::Metrics => decoded::<MetricFact>(payload),
         Topic::DeadLetters => decoded::<DeadLetter>(payload),
         Topic::WhatsappInbound => decoded::<WhatsappInbound>(payload),
-        // No event of this topic has a schema yet.
-        Topic::EmailInbound => Value::Null,
+        Topic::EmailInbound => decoded::<EmailInbound>(payload),
     }
 }
 

@@ -139,9 +139,10 @@ async fn create_topics(log: &Log, pool: &PgPool) -> anyhow::Result<()> {
 }
 
 /// Who must have handled what before a log may be left.
-const READERS: [(&str, Topic); 5] = [
+const READERS: [(&str, Topic); 6] = [
     (identity_resolver::SERVICE, Topic::WebformInbound),
     (identity_resolver::SERVICE, Topic::WhatsappInbound),
+    (identity_resolver::SERVICE, Topic::EmailInbound),
     (agent::SERVICE, Topic::TicketsIncoming),
     (dispatcher::SERVICE, Topic::TicketsOutgoing),
     (metrics::NAME, Topic::Metrics),

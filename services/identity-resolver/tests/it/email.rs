@@ -87,6 +87,29 @@ async fn an_answer_reopens_a_resolved_case_and_opens_a_successor_of_a_closed_one
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
+async fn in_reply_to_goes_before_references_and_the_newest_of_these_before_the_older(pool: PgPool) {
+    let world = EmailWorld::new(&pool).await;
+    world.handle([1, 2, 3].map(|number| mail(number, "one of three cases"))).await.unwrap();
+    let naming = |number, in_reply_to: Option<u32>, references: [u32; 2]| {
+        mail_with(number, |mail| {
+            mail.in_reply_to = in_reply_to.map(rfc822_id).into_iter().collect();
+            mail.references = references.map(rfc822_id).into();
+            // Gmail's thread says something else again.
+            mail.thread_id = "thread-3".into();
+        })
+    };
+
+    world.handle([naming(4, Some(1), [1, 2]), naming(5, None, [2, 1])]).await.unwrap();
+    world.handle([naming(6, Some(9), [1, 2]), naming(7, None, [8, 9])]).await.unwrap();
+
+    let mut homes = Vec::new();
+    for number in 4..=7 {
+        homes.push(world.home(number).await);
+    }
+    assert_eq!(homes, [1, 1, 2, 3].map(conversation));
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
 async fn an_automatic_mail_is_kept_answered_by_nobody_and_makes_nobody_known(pool: PgPool) {
     let world = EmailWorld::new(&pool).await;
     world.handle([mail(1, "one")]).await.unwrap();
