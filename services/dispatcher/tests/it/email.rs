@@ -3,6 +3,7 @@
 mod bounces;
 mod doubts;
 mod sending;
+mod service;
 mod status_links;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use super::{Post, US, delivery, received, reply};
 const OWNER: &str = "select owner || ' ' || coalesce(person, '') from conversations
     order by thread_key limit 1";
 
-fn bounce(action: BounceAction, status: &str) -> EmailBounce {
+pub(crate) fn bounce(action: BounceAction, status: &str) -> EmailBounce {
     EmailBounce {
         mailbox: US.into(),
         gmail_id: format!("18c1-{action:?}-{status}"),

@@ -13,7 +13,8 @@ use testkit::events;
 use super::{Post, US, ourselves};
 use crate::{enabled, ticket};
 
-const ON: &str = "update channel_configs set settings = settings || '{\"mail_status_link\": true}'
+pub(crate) const ON: &str =
+    "update channel_configs set settings = settings || '{\"mail_status_link\": true}'
     where channel = 'web_form'";
 
 /// The web form's outlet to mail.
