@@ -5,6 +5,7 @@ pub mod compose;
 mod content;
 pub mod email;
 pub mod email_reply;
+pub mod files;
 pub mod gmail;
 pub mod handoff;
 pub mod http;

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod errors;
 pub mod form;
+pub mod media;
 pub mod signature;
 pub mod webhook;
 pub mod window;

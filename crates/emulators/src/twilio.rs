@@ -143,6 +143,16 @@ impl TwilioEmulator {
         }
     }
 
+    /// Requests for files are led here from now on.
+    pub fn set_media_place(&self, url: impl Into<String>) {
+        self.state.lock().media_place = Some(url.into());
+    }
+
+    /// The next requests for files find none, as right after a message.
+    pub fn delay_media(&self, requests: u32) {
+        self.state.lock().media_absent = requests;
+    }
+
     /// A customer writes: signs the message and posts it to the webhook.
     pub async fn inbound(&self, inbound: Inbound) -> InboundOutcome {
         inbound::deliver(&self.state, inbound).await

@@ -31,6 +31,8 @@ pub struct ChannelConfig {
 pub struct ChannelSettings {
     /// Twilio's ContentSid of the approved template that opens WhatsApp's window.
     pub template_id: Option<String>,
+    /// The template's variables, as a JSON object of texts.
+    pub template_variables: Option<String>,
     /// Our other addresses, in lower case.
     pub aliases: Vec<String>,
     /// Who of us may answer by mail, in lower case.
@@ -51,6 +53,7 @@ impl Default for ChannelSettings {
     fn default() -> Self {
         Self {
             template_id: None,
+            template_variables: None,
             aliases: Vec::new(),
             staff_addresses: Vec::new(),
             // A person reads and writes slower than this; two machines do not.

@@ -116,6 +116,8 @@ pub struct Message {
     pub stored_at: DateTime<Utc>,
     pub outcome: Option<String>,
     pub outcome_reason: Option<String>,
+    /// What came beside the words, by reference: a list.
+    pub attachments: Value,
 }
 
 /// A part of a reply, or a hand-off.
@@ -194,7 +196,8 @@ async fn head(conn: &mut PgConnection, id: ConversationId) -> Result<Option<Head
 async fn messages(conn: &mut PgConnection, id: ConversationId) -> Result<Vec<Message>, Error> {
     let rows = sqlx::query_as(
         "select * from (
-             select id, seq, body as text, sent_at, stored_at, outcome, outcome_reason
+             select id, seq, body as text, sent_at, stored_at, outcome, outcome_reason,
+                    attachments
              from messages where conversation_id = $1 order by seq desc limit $2) as newest
          order by seq",
     )
@@ -203,6 +206,24 @@ async fn messages(conn: &mut PgConnection, id: ConversationId) -> Result<Vec<Mes
     .fetch_all(conn)
     .await?;
     Ok(rows)
+}
+
+/// One attachment of a message in this conversation, counted from 0.
+pub async fn attachment(
+    pool: &PgPool,
+    id: ConversationId,
+    message: Uuid,
+    number: i32,
+) -> Result<Option<Value>, Error> {
+    let found: Option<Option<Value>> = sqlx::query_scalar(
+        "select attachments -> $3 from messages where conversation_id = $1 and id = $2",
+    )
+    .bind(id.as_uuid())
+    .bind(message)
+    .bind(number)
+    .fetch_optional(pool)
+    .await?;
+    Ok(found.flatten())
 }
 
 async fn deliveries(conn: &mut PgConnection, id: ConversationId) -> Result<Vec<Delivery>, Error> {

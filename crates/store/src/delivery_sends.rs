@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::deliveries::{Begun, decoded};
+use crate::delivery_windows::Template;
 
 /// A delivery whose sending has begun, with where it goes.
 #[derive(Debug, Clone, FromRow)]
@@ -20,6 +21,9 @@ pub struct BegunSend {
     /// Ours that the customer wrote to.
     pub our_address: Option<String>,
     pub last_inbound_at: Option<DateTime<Utc>>,
+    /// Sent in place of the body.
+    #[sqlx(json(nullable))]
+    pub template: Option<Template>,
 }
 
 /// What a look at an outlet found.
@@ -34,7 +38,8 @@ pub struct Look {
 
 /// Begins the first open delivery of each conversation with something due at this
 /// outlet, at most `limit` of them. One whose lease ran out is never begun again: its
-/// outcome is unknown. What is in doubt holds back the agent for `hold`, a person never.
+/// outcome is unknown. What awaits its customer is not due before a newer message came;
+/// the template that asks for one overtakes it. What is in doubt holds back the agent for `hold`, a person never.
 ///
 /// The lock on the conversation is the fence, as in [`crate::deliveries::begin`].
 pub async fn begin(
@@ -67,10 +72,14 @@ pub(crate) const BEGIN: &str = "
 with due as materialized (
     (select id, conversation_id from deliveries first
      where outlet = $1 and state = 'pending' and next_attempt_at <= now()
+         and (awaits_inbound_after is null or exists (select from conversations
+             where conversations.id = first.conversation_id
+                 and last_inbound_at > first.awaits_inbound_after))
          and not exists (select from deliveries earlier
              where earlier.conversation_id = first.conversation_id and earlier.outlet = $1
                  and earlier.position < first.position
-                 and (earlier.state in ('pending', 'sending')
+                 and (earlier.state = 'sending'
+                     or earlier.state = 'pending' and first.template is null
                      or earlier.state = 'outcome_unknown' and first.author <> 'person'
                          and earlier.doubtful_since > now() - make_interval(secs => $4)))
      order by next_attempt_at limit $2)
@@ -94,7 +103,7 @@ begun as (
         last_error = case when delivery.state = 'sending' then 'the worker stopped while sending'
             when opted_out.is_true then 'the customer has told us to stop'
             else delivery.last_error end,
-        attempt = delivery.attempt + 1,
+        attempt = delivery.attempt + 1, awaits_inbound_after = null,
         attempted_at = case when delivery.state = 'pending' then now()
             else delivery.attempted_at end,
         doubtful_since = case when delivery.state = 'sending' then now() end,
@@ -119,7 +128,7 @@ logged as (
 )
 select begun.id, begun.conversation_id, locked.channel, begun.author, begun.last_seq, begun.body,
     begun.hand_off, begun.attempt, begun.traceparent, begun.state, app_now() as begun_at,
-    locked.address, locked.our_address, locked.last_inbound_at,
+    locked.address, locked.our_address, locked.last_inbound_at, begun.template,
     case when locked.first_reply_at is null then (select sent_at from messages
         where messages.conversation_id = begun.conversation_id and seq = 1) end as unanswered_since
 from begun join locked on locked.id = begun.conversation_id

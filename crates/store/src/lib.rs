@@ -12,6 +12,7 @@ pub mod delivery_doubts;
 mod delivery_ends;
 pub mod delivery_receipts;
 pub mod delivery_sends;
+pub mod delivery_windows;
 pub mod due_turns;
 mod error;
 pub mod facts;

@@ -107,12 +107,13 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let intake = Intake::new(pool.clone(), wakers.clone()).telling(ways);
     tasks.spawn(deleter.run(shutdown.clone()));
     tasks.spawn(relay.run(shutdown.clone()));
-    for outlet in Outlet::ALL {
-        let worker = Worker::new(outlet, pool.clone(), outbox.clone(), wakers.clone());
-        tasks.spawn(worker.run(shutdown.clone()));
-    }
     let (configs, refresher) = ChannelConfigs::new(pool.clone());
     tasks.spawn(refresher.run(shutdown.clone()));
+    for outlet in Outlet::ALL {
+        let (pool, outbox) = (pool.clone(), outbox.clone());
+        let worker = Worker::new(outlet, pool, outbox, wakers.clone(), configs.clone());
+        tasks.spawn(worker.run(shutdown.clone()));
+    }
     // The workers hold the last publishers: with them the deleter ends.
     let parts = Parts { pool, outbox, wakers, configs };
     start_providers(&config, parts, &mut tasks, &bus, &shutdown)?;

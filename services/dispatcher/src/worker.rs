@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bus::Record;
-use contract::{Classified as _, FailureClass};
+use contract::{Channel, Classified as _, FailureClass};
 use sqlx::PgPool;
+use store::channel_configs::ChannelConfigs;
 use store::deliveries::{self, Ending};
 use store::outbox::OutboxPublisher;
 use store::{Error, retry_serialization};
@@ -41,6 +42,7 @@ pub struct Worker {
     pool: PgPool,
     outbox: OutboxPublisher,
     wakers: Wakers,
+    configs: ChannelConfigs,
 }
 
 /// What one round did.
@@ -55,8 +57,14 @@ pub enum Step {
 }
 
 impl Worker {
-    pub fn new(outlet: Outlet, pool: PgPool, outbox: OutboxPublisher, wakers: Wakers) -> Self {
-        Self { outlet, pool, outbox, wakers }
+    pub fn new(
+        outlet: Outlet,
+        pool: PgPool,
+        outbox: OutboxPublisher,
+        wakers: Wakers,
+        configs: ChannelConfigs,
+    ) -> Self {
+        Self { outlet, pool, outbox, wakers, configs }
     }
 
     /// Works until shutdown. While the database is away it waits, and goes on.
@@ -94,6 +102,10 @@ impl Worker {
     /// One round: begins what is due, sends it, records the ends. Returns what is
     /// to be published.
     pub async fn step(&self) -> Result<(Step, Vec<Record>), Error> {
+        // A hand-off is no channel's: people are told whatever is switched off.
+        if self.outlet == Outlet::WebForm && !self.configs.get(Channel::WebForm).enabled {
+            return Ok((Step::Idle, Vec::new()));
+        }
         let look = retry_serialization(|| {
             deliveries::begin(&self.pool, self.outlet.as_str(), BATCH, LEASE)
         })

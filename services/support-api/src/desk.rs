@@ -10,6 +10,7 @@ use contract::ConversationId;
 use sqlx::{PgConnection, PgPool};
 use store::outbox::{self, OutboxPublisher};
 
+use crate::attachments::Files;
 use crate::health::{Log, Monitor};
 use crate::pipeline::PipelineTests;
 use crate::{NAME, refusal};
@@ -25,6 +26,7 @@ pub struct Parts {
     pub publisher: Arc<dyn Publisher>,
     pub log: Arc<dyn Log>,
     pub pipeline_test_timeout: Duration,
+    pub files: Files,
 }
 
 /// What the routes need.
@@ -34,14 +36,15 @@ pub struct Desk {
     outbox: OutboxPublisher,
     pub(crate) monitor: Arc<Monitor>,
     pub(crate) tests: Arc<PipelineTests>,
+    pub(crate) files: Arc<Files>,
 }
 
 impl From<Parts> for Desk {
     fn from(parts: Parts) -> Self {
-        let Parts { pool, outbox, publisher, log, pipeline_test_timeout } = parts;
+        let Parts { pool, outbox, publisher, log, pipeline_test_timeout, files } = parts;
         let monitor = Arc::new(Monitor::new(pool.clone(), log));
         let tests = Arc::new(PipelineTests::new(publisher, pipeline_test_timeout));
-        Self { pool, outbox, monitor, tests }
+        Self { pool, outbox, monitor, tests, files: Arc::new(files) }
     }
 }
 

@@ -70,6 +70,15 @@ pub(crate) enum Refusals {
 #[expect(dead_code, reason = "only documentation")]
 pub(crate) struct Unknown(ProblemDocument);
 
+/// How a file may not come.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only documentation")]
+pub(crate) enum FileRefusals {
+    /// The provider does not give the file, or it is larger than 16 MiB.
+    #[response(status = 502, content_type = "application/problem+json")]
+    NotGiven(ProblemDocument),
+}
+
 /// How a body may be refused before it is looked at.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only documentation")]

@@ -8,7 +8,10 @@ use axum::extract::DefaultBodyLimit;
 use axum::{Extension, Router};
 use chassis::Context;
 use chassis::operator::OperatorTokens;
-use chassis::settings::{BusSettings, DatabaseSettings, HttpSettings, OperatorSettings};
+use chassis::settings::{
+    BusSettings, DatabaseSettings, GmailSettings, HttpSettings, OperatorSettings, OutboundSettings,
+    TwilioSettings,
+};
 use clap::Args;
 use store::outbox::OutboxPublisher;
 use store::relay::Relay;
@@ -17,7 +20,9 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+mod accounts;
 mod actions;
+mod attachments;
 mod body;
 mod conversations;
 mod customers;
@@ -29,6 +34,7 @@ mod refusal;
 mod retention;
 mod view;
 
+pub use attachments::Files;
 pub use desk::{Desk, Parts};
 pub use docs::openapi;
 pub use health::Log;
@@ -50,6 +56,12 @@ pub struct Config {
     pub http: HttpSettings,
     #[command(flatten)]
     pub operators: OperatorSettings,
+    #[command(flatten)]
+    pub twilio: TwilioSettings,
+    #[command(flatten)]
+    pub gmail: GmailSettings,
+    #[command(flatten)]
+    pub outbound: OutboundSettings,
     /// How long a test of the pipeline waits for its answer
     #[arg(long, env = "FTE_PIPELINE_TEST_TIMEOUT", default_value = "10s",
           value_parser = humantime::parse_duration)]
@@ -59,6 +71,7 @@ pub struct Config {
 /// Runs until shutdown.
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let tokens = config.operators.tokens()?;
+    let files = accounts::files(&config)?;
     let pool = config.database.pool(NAME)?;
     let bus = config.bus.connect(&pool).await?;
     let publisher = bus.publisher();
@@ -70,6 +83,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         publisher,
         log: Arc::new(bus),
         pipeline_test_timeout: config.pipeline_test_timeout,
+        files,
     });
     let routes = chassis::http::public(router(desk, tokens));
     let mut tasks = JoinSet::new();
@@ -97,6 +111,7 @@ fn documented() -> OpenApiRouter<Desk> {
         .routes(routes!(health::detailed))
         .routes(routes!(conversations::list))
         .routes(routes!(conversations::show))
+        .routes(routes!(attachments::fetch))
         .routes(routes!(customers::lookup))
         .routes(routes!(actions::take))
         .routes(routes!(actions::reply))

@@ -1,7 +1,8 @@
 //! A conversation as JSON.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use store::conversations::{self, View};
 use store::customers;
 use utoipa::ToSchema;
@@ -80,6 +81,24 @@ struct MessageView {
     /// answered, handed_over or no_answer; null while it waits.
     outcome: Option<String>,
     outcome_reason: Option<String>,
+    /// What came beside the words; each is fetched by its place here.
+    attachments: Vec<AttachmentView>,
+}
+
+/// Something that came beside the words. What it does not have is null.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+struct AttachmentView {
+    /// image, audio, video, document, sticker, file, location, contacts, reaction or other.
+    kind: String,
+    name: Option<String>,
+    content_type: Option<String>,
+    /// Bytes.
+    size: Option<u64>,
+    latitude: Option<f64>,
+    longitude: Option<f64>,
+    address: Option<String>,
+    label: Option<String>,
 }
 
 impl From<conversations::Message> for MessageView {
@@ -91,8 +110,15 @@ impl From<conversations::Message> for MessageView {
             sent_at: row.sent_at,
             outcome: row.outcome,
             outcome_reason: row.outcome_reason,
+            attachments: attachments(row.attachments),
         }
     }
+}
+
+/// One entry each, whatever is in it: places are counted.
+fn attachments(list: Value) -> Vec<AttachmentView> {
+    let Value::Array(list) = list else { return Vec::new() };
+    list.into_iter().map(|entry| serde_json::from_value(entry).unwrap_or_default()).collect()
 }
 
 /// A text to the customer, with the state of each part.
@@ -126,7 +152,7 @@ struct PartView {
 struct HandOffView {
     hand_off_id: Uuid,
     #[schema(value_type = Object)]
-    fields: serde_json::Value,
+    fields: Value,
     state: String,
     created_at: DateTime<Utc>,
     accepted_at: Option<DateTime<Utc>>,

@@ -145,7 +145,7 @@ fn failed(reason: &str) -> Told {
 }
 
 /// The resolver never sees an address that stands in the URL itself.
-fn allowed(url: &str, rule: Rule) -> Option<Url> {
+pub(crate) fn allowed(url: &str, rule: Rule) -> Option<Url> {
     let url = http::allowed(url, rule.allows_loopback)?;
     let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
     let is_at_home = host.parse::<IpAddr>().map_or(true, |address| rule.allows(address));

@@ -78,6 +78,18 @@ pub struct Text<'a> {
     pub body: &'a str,
 }
 
+/// An approved template on its way to a customer.
+#[derive(Clone, Copy)]
+pub struct Template<'a> {
+    pub delivery_id: DeliveryId,
+    pub to: &'a str,
+    pub from: Option<&'a str>,
+    /// `HX` and 32 digits.
+    pub content_sid: &'a str,
+    /// A JSON object of texts.
+    pub variables: Option<&'a str>,
+}
+
 /// How a request to send ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sent {
@@ -119,17 +131,34 @@ impl TwilioClient {
     /// Sends one text. Twilio has no idempotency key, so whoever gets
     /// [`Sent::Unknown`] must look before sending again.
     pub async fn send(&self, _window: &OpenWindow, text: Text<'_>) -> Sent {
-        let callback = format!(
-            "{}/webhooks/whatsapp/status?d={}",
-            self.settings.public_base_url, text.delivery_id
-        );
-        let form = [
-            ("To", text.to),
-            ("From", text.from.unwrap_or(&self.settings.sender)),
-            ("Body", text.body),
+        let Text { delivery_id, to, from, body } = text;
+        self.create(delivery_id, to, from, &[("Body", body)]).await
+    }
+
+    /// Sends an approved template, which needs no open window. As sure as [`Self::send`].
+    pub async fn send_template(&self, template: Template<'_>) -> Sent {
+        let Template { delivery_id, to, from, content_sid, variables } = template;
+        let mut content = vec![("ContentSid", content_sid)];
+        content.extend(variables.map(|variables| ("ContentVariables", variables)));
+        self.create(delivery_id, to, from, &content).await
+    }
+
+    async fn create(
+        &self,
+        delivery_id: DeliveryId,
+        to: &str,
+        from: Option<&str>,
+        content: &[(&str, &str)],
+    ) -> Sent {
+        let callback =
+            format!("{}/webhooks/whatsapp/status?d={delivery_id}", self.settings.public_base_url);
+        let mut form = vec![
+            ("To", to),
+            ("From", from.unwrap_or(&self.settings.sender)),
             ("StatusCallback", &callback),
             ("ValidityPeriod", VALIDITY),
         ];
+        form.extend(content);
         let request = self.authorized(self.http.post(self.messages_url.clone())).form(&form);
         match request.send().await {
             Ok(response) => self.read(response).await,

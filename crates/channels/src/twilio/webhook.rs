@@ -191,7 +191,8 @@ fn media(form: &Form, ours: &Ours) -> Vec<WhatsappMedia> {
     files.collect()
 }
 
-fn is_fetchable(url: &str, ours: &Ours) -> bool {
+/// Whether a URL is that of a file of Twilio's.
+pub(super) fn is_fetchable(url: &str, ours: &Ours) -> bool {
     let path = url.strip_prefix(&ours.api_base_url);
     let path = path.and_then(|path| path.strip_prefix(MEDIA_PATH));
     // Letters, digits and slashes: no way up, no query, nothing that a client may

@@ -23,8 +23,10 @@ pub(super) async fn redirect(
     let response = if !is_authorized {
         problem(StatusCode::UNAUTHORIZED, 20_003, "Authenticate")
     } else if is_there(&state, &media) {
+        let elsewhere = state.lock().media_place.clone();
         // The same server by another name, as far as a client can tell.
-        let place = format!("http://localhost:{}/cdn/{media}", state.port());
+        let here = || format!("http://localhost:{}/cdn/{media}", state.port());
+        let place = elsewhere.unwrap_or_else(here);
         (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, place)]).into_response()
     } else {
         problem(StatusCode::NOT_FOUND, 20_404, "The requested resource was not found")
@@ -34,7 +36,12 @@ pub(super) async fn redirect(
 }
 
 fn is_there(state: &State, media: &str) -> bool {
-    state.lock().media.iter().any(|file| file.id == media)
+    let mut held = state.lock();
+    if held.media_absent > 0 {
+        held.media_absent -= 1;
+        return false;
+    }
+    held.media.iter().any(|file| file.id == media)
 }
 
 /// The files of one message, as the list of its subresource shows them.

@@ -33,6 +33,10 @@ pub(super) struct Held {
     pub(super) faults: VecDeque<Fault>,
     pub(super) messages: Vec<Message>,
     pub(super) media: Vec<File>,
+    /// Where files are, in place of this server.
+    pub(super) media_place: Option<String>,
+    /// Requests for a file that find none yet.
+    pub(super) media_absent: u32,
     pub(super) requests: Vec<Recorded>,
     pub(super) opted_out: HashSet<String>,
     last_inbound: HashMap<String, DateTime<Utc>>,
@@ -62,6 +66,8 @@ impl State {
                 faults: VecDeque::new(),
                 messages: Vec::new(),
                 media: Vec::new(),
+                media_place: None,
+                media_absent: 0,
                 requests: Vec::new(),
                 opted_out: HashSet::new(),
                 last_inbound: HashMap::new(),

@@ -1,6 +1,8 @@
 //! The settings of channels by name: which channel has which, what a value must look
 //! like, and how it is shown. Pure.
 
+use std::collections::BTreeMap;
+
 use contract::Channel;
 use email_address::{EmailAddress, Options};
 
@@ -11,6 +13,9 @@ const MOST_ADDRESSES: usize = 200;
 
 /// What one Twilio sender does on request; no mailbox does more.
 const MOST_SENDS_PER_SECOND: u32 = 400;
+
+/// A whole template has at most 1,024 characters on WhatsApp.
+const MOST_VARIABLE_BYTES: usize = 500;
 
 const MOST_REPLIES_PER_HOUR: u32 = 1000;
 const MOST_REPLIES_PER_DAY: u32 = 10_000;
@@ -42,6 +47,7 @@ pub struct Key {
 enum Field {
     Enabled,
     TemplateId,
+    TemplateVariables,
     Aliases,
     StaffAddresses,
     RepliesPerHour,
@@ -68,6 +74,13 @@ const KEYS: &[Key] = &[
         expected: "HX and 32 hexadecimal digits, or empty for none",
         channels: &[Channel::Whatsapp],
         field: Field::TemplateId,
+    },
+    Key {
+        name: "template_variables",
+        help: "the template's variables; {ticket_ref} stands for the ticket's",
+        expected: "a JSON object of short texts like {\"1\":\"{ticket_ref}\"}, or empty for none",
+        channels: &[Channel::Whatsapp],
+        field: Field::TemplateVariables,
     },
     Key {
         name: "aliases",
@@ -148,6 +161,12 @@ impl Key {
             Field::TemplateId => {
                 settings.template_id = some(value).map(template_id).transpose().ok()?;
             }
+            Field::TemplateVariables => {
+                settings.template_variables = match some(value) {
+                    Some(value) => Some(variables(value)?),
+                    None => None,
+                };
+            }
             Field::Aliases => settings.aliases = addresses(value)?,
             Field::StaffAddresses => settings.staff_addresses = addresses(value)?,
             Field::RepliesPerHour => {
@@ -174,6 +193,7 @@ impl Key {
         match self.field {
             Field::Enabled => config.enabled.to_string(),
             Field::TemplateId => settings.template_id.clone().unwrap_or_default(),
+            Field::TemplateVariables => settings.template_variables.clone().unwrap_or_default(),
             Field::Aliases => settings.aliases.join(","),
             Field::StaffAddresses => settings.staff_addresses.join(","),
             Field::RepliesPerHour => settings.replies_per_hour.to_string(),
@@ -204,6 +224,17 @@ fn template_id(value: &str) -> Result<String, ()> {
     let digits = value.strip_prefix("HX").unwrap_or_default();
     let is_sid = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_sid { Ok(value.to_owned()) } else { Err(()) }
+}
+
+/// As WhatsApp takes them: no line break, no tab, at most four spaces in a row.
+fn variables(value: &str) -> Option<String> {
+    let parsed: BTreeMap<String, String> = serde_json::from_str(value).ok()?;
+    let is_plain = |text: &String| {
+        text.len() <= MOST_VARIABLE_BYTES
+            && !text.chars().any(char::is_control)
+            && !text.contains("     ")
+    };
+    parsed.values().all(is_plain).then(|| value.to_owned())
 }
 
 fn number(value: &str, most: u32) -> Option<u32> {
@@ -241,6 +272,7 @@ mod tests {
             (Channel::WebForm, "enabled", "true", "true"),
             (Channel::Whatsapp, "template_id", template.as_str(), template.as_str()),
             (Channel::Whatsapp, "template_id", "", ""),
+            (Channel::Whatsapp, "template_variables", r#"{"1":"x"}"#, r#"{"1":"x"}"#),
             (Channel::Email, "aliases", "A@x.com, b@x.com,a@X.com,", "a@x.com,b@x.com"),
             (Channel::Email, "staff_addresses", " ", ""),
             (Channel::Email, "replies_per_hour", "7", "7"),
@@ -262,6 +294,8 @@ mod tests {
             (Channel::Email, "enabled", "hunter2"),
             (Channel::Whatsapp, "template_id", "HX1"),
             (Channel::Whatsapp, "template_id", "MG0123456789abcdef0123456789abcdef"),
+            (Channel::Whatsapp, "template_variables", r#"{"1":7,"2":"hunter2"}"#),
+            (Channel::Whatsapp, "template_variables", r#"{"1":"hunter2\n"}"#),
             (Channel::Email, "aliases", "hunter2"),
             (Channel::Email, "staff_addresses", "a@x.com,hunter2"),
             (Channel::Email, "staff_addresses", "hunter2 <a@x.com>"),

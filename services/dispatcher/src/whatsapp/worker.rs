@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use channels::twilio::client::{REQUEST_LIMIT, Sent, Text, TwilioClient};
+use channels::twilio::client::{REQUEST_LIMIT, Sent, Template, Text, TwilioClient};
 use channels::twilio::errors::{Action, Meaning};
 use channels::twilio::window::OpenWindow;
 use contract::{Channel, DeliveryId};
@@ -12,6 +12,7 @@ use store::Error;
 use store::channel_configs::ChannelConfigs;
 use store::deliveries::Ending;
 use store::delivery_sends::BegunSend;
+use store::delivery_windows;
 use store::outbox::OutboxPublisher;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,15 @@ use crate::sender::{Bounds, Provider, Sender, again, failed, late};
 /// What free text needs, for a person who reads why a reply did not go.
 const WINDOW_CLOSED: &str = "outside WhatsApp's 24-hour window: free text can go only after the \
                              customer writes again";
+
+/// Why a reply is not gone, for a person who looks.
+const WAITS: &str = "outside WhatsApp's 24-hour window: the customer was asked to write again";
+
+/// What goes: free text, while the customer has written lately, or an approved template.
+enum Content<'a> {
+    Text(OpenWindow),
+    Template(&'a delivery_windows::Template),
+}
 
 /// How much at once, and how long.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +59,7 @@ pub struct WhatsappWorker(Sender<Twilio>);
 
 /// The account at Twilio.
 struct Twilio {
+    pool: PgPool,
     client: Arc<TwilioClient>,
     configs: ChannelConfigs,
     per_second: u32,
@@ -65,7 +76,8 @@ impl WhatsappWorker {
         tuning: Tuning,
     ) -> Self {
         let Tuning { at_once, per_second, lease } = tuning;
-        let twilio = Twilio { client, configs, per_second, pace: Pace::default() };
+        let twilio =
+            Twilio { pool: pool.clone(), client, configs, per_second, pace: Pace::default() };
         Self(Sender::new(pool, outbox, wakers, twilio, Bounds { at_once, lease }))
     }
 
@@ -95,8 +107,11 @@ impl Provider for Twilio {
         if delivery.body.trim().is_empty() {
             return failed("the text is empty");
         }
-        let Some(window) = OpenWindow::at(delivery.begun_at, begun.last_inbound_at) else {
-            return failed(WINDOW_CLOSED);
+        let window = OpenWindow::at(delivery.begun_at, begun.last_inbound_at);
+        let content = match (&begun.template, window) {
+            (Some(template), _) => Content::Template(template),
+            (None, Some(window)) => Content::Text(window),
+            (None, None) => return self.wait_for_customer(begun).await,
         };
         let Some(start) = self.pace.start(self.per_second(), Instant::now(), start_until) else {
             return late();
@@ -106,13 +121,7 @@ impl Provider for Twilio {
         if Instant::now() >= start_until {
             return late();
         }
-        let text = Text {
-            delivery_id: delivery.id,
-            to,
-            from: begun.our_address.as_deref(),
-            body: &delivery.body,
-        };
-        let sent = self.client.send(&window, text).await;
+        let sent = self.request(begun, to, content).await;
         self.end(sent, delivery.id, delivery.attempt)
     }
 }
@@ -122,6 +131,41 @@ impl Twilio {
     fn per_second(&self) -> u32 {
         let set = self.configs.get(Channel::Whatsapp).settings.sends_per_second;
         set.unwrap_or(self.per_second)
+    }
+
+    async fn request(&self, begun: &BegunSend, to: &str, content: Content<'_>) -> Sent {
+        let (delivery_id, from) = (begun.delivery.id, begun.our_address.as_deref());
+        match content {
+            Content::Text(window) => {
+                let text = Text { delivery_id, to, from, body: &begun.delivery.body };
+                self.client.send(&window, text).await
+            }
+            Content::Template(template) => {
+                let (content_sid, variables) = (&template.id, template.variables.as_deref());
+                let template = Template { delivery_id, to, from, content_sid, variables };
+                self.client.send_template(template).await
+            }
+        }
+    }
+
+    /// Free text may not go. With a template the customer is asked, once, and the text
+    /// waits for the answer; without one a person goes on.
+    async fn wait_for_customer(&self, begun: &BegunSend) -> Ending {
+        let config = self.configs.get(Channel::Whatsapp);
+        let Some(id) = config.settings.template_id.clone() else { return failed(WINDOW_CLOSED) };
+        let template = delivery_windows::Template {
+            id,
+            variables: config.settings.template_variables.clone(),
+        };
+        let (delivery, last_inbound_at) = (&begun.delivery, begun.last_inbound_at);
+        match delivery_windows::wait(&self.pool, delivery, last_inbound_at, &template).await {
+            Ok(()) => {
+                tracing::info!(delivery.id = %delivery.id, "waits until the customer writes");
+                Ending::Again { after: Duration::ZERO, reason: WAITS.to_owned() }
+            }
+            // Nothing was sent: the same again is the same.
+            Err(error) => again(None, error.to_string(), delivery.id, delivery.attempt),
+        }
     }
 
     fn end(&self, sent: Sent, id: DeliveryId, attempt: i32) -> Ending {

@@ -164,7 +164,13 @@ async fn a_worker_is_woken_at_once_and_outlives_an_outage_of_the_database(pool: 
     let intake = dispatcher::Intake::new(pool.clone(), wakers.clone());
     let world = World::new(pool.clone());
     let shutdown = CancellationToken::new();
-    let worker = Worker::new(Outlet::WebForm, cut_off, outbox, wakers);
+    let worker = Worker::new(
+        Outlet::WebForm,
+        cut_off,
+        outbox,
+        wakers,
+        crate::enabled(contract::Channel::WebForm),
+    );
     let running = tokio::spawn(worker.run(shutdown.clone()));
 
     bus::BatchHandler::handle_batch(

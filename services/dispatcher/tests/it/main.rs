@@ -39,7 +39,10 @@ impl World {
         let log = RecordingPublisher::new();
         let wakers = Wakers::default();
         let (outbox, deleter) = OutboxPublisher::new(pool.clone(), log.shared());
-        let worker = |outlet| Worker::new(outlet, pool.clone(), outbox.clone(), wakers.clone());
+        let worker = |outlet| {
+            let configs = enabled(Channel::WebForm);
+            Worker::new(outlet, pool.clone(), outbox.clone(), wakers.clone(), configs)
+        };
         Self {
             web_form: worker(Outlet::WebForm),
             hand_off: worker(Outlet::HandOff),

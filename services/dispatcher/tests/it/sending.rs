@@ -1,8 +1,9 @@
 //! From the event to what the customer sees.
 
 use contract::{Author, Fact, MetricFact, ReplyId};
-use dispatcher::Step;
+use dispatcher::{Outlet, Step, Wakers, Worker};
 use sqlx::PgPool;
+use store::channel_configs::ChannelConfigs;
 use testkit::{StatementCount, events};
 
 use crate::{World, store_tickets, ticket};
@@ -186,4 +187,27 @@ async fn replicas_share_the_work_and_send_nothing_twice(pool: PgPool) {
         where later.accepted_at < d.accepted_at";
     assert_eq!(world.count(out_of_order).await, 0);
     assert_eq!(world.log.records().len() + replica.log.records().len(), 60);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn on_a_form_that_is_switched_off_answers_wait_and_people_are_told_all_the_same(
+    pool: PgPool,
+) {
+    let world = World::new(pool.clone());
+    store_tickets(&pool, [1]).await;
+    let configs = ChannelConfigs::fixed([]);
+    let wakers = Wakers::default();
+    let off = |outlet| {
+        let (pool, outbox) = (pool.clone(), world.outbox.clone());
+        Worker::new(outlet, pool, outbox, wakers.clone(), configs.clone())
+    };
+    world.handle([events::reply(ticket(1), "answer"), events::hand_off(ticket(1))]).await.unwrap();
+
+    let (step, _) = off(Outlet::WebForm).step().await.unwrap();
+    off(Outlet::HandOff).step().await.unwrap();
+
+    assert_eq!(step, Step::Idle);
+    assert_eq!(world.states().await, ["pending", "accepted"]);
+    world.send_all().await;
+    assert_eq!(world.states().await, ["accepted", "accepted"]);
 }

@@ -3,6 +3,8 @@
 mod doubts;
 mod receipts;
 mod sending;
+mod settings;
+mod templates;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use contract::{
 use dispatcher::{Receipts, Recovery, Tuning, Wakers, WhatsappWorker};
 use emulators::twilio::{self as emulator, TwilioEmulator};
 use sqlx::PgPool;
+use store::channel_configs::ChannelConfigs;
 use testkit::events;
 
 use crate::{World, enabled, store_tickets, ticket};
@@ -41,6 +44,15 @@ impl Line {
         numbers: impl IntoIterator<Item = u32>,
         tuning: Tuning,
     ) -> Self {
+        Self::with(pool, numbers, tuning, enabled(Channel::Whatsapp)).await
+    }
+
+    pub(crate) async fn with(
+        pool: PgPool,
+        numbers: impl IntoIterator<Item = u32>,
+        tuning: Tuning,
+        configs: ChannelConfigs,
+    ) -> Self {
         store_tickets(&pool, numbers).await;
         sqlx::query(
             "update conversations set channel = 'whatsapp', last_inbound_at = app_now(),
@@ -62,7 +74,7 @@ impl Line {
                 outbox.clone(),
                 Wakers::default(),
                 Arc::clone(&client),
-                enabled(Channel::Whatsapp),
+                configs,
                 tuning,
             ),
             recovery: Recovery::new(pool.clone(), outbox.clone(), client),

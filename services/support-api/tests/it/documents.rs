@@ -29,6 +29,7 @@ fn the_document_names_every_route_and_who_may_use_it() {
         [
             "get /conversations *",
             "get /conversations/{id} *",
+            "get /conversations/{id}/messages/{message_id}/attachments/{n} *",
             "get /customers/lookup *",
             "get /health",
             "get /health/detailed",

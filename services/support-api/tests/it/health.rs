@@ -24,7 +24,7 @@ async fn detailed_health_shows_checks_channels_and_lag(pool: PgPool) {
     assert_eq!((&body["checks"]["database"], &body["checks"]["bus"]), (&json!("ok"), &json!("ok")));
     let web_form = json!({"enabled": true, "last_inbound": null});
     assert_eq!(body["checks"]["channels"]["web_form"], web_form);
-    assert_eq!(body["checks"]["channels"]["email"]["enabled"], false);
+    assert_eq!(body["checks"]["channels"]["email"]["enabled"], true);
     assert_eq!(body["lag"], json!({"agent": {"fte.tickets.incoming": 6}}));
 }
 

@@ -9,6 +9,7 @@
 
 mod access;
 mod actions;
+mod attachments;
 mod documents;
 mod health;
 mod lookups;

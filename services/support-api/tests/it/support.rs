@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 use sqlx::PgPool;
 use store::outbox::OutboxPublisher;
-use support_api::{Desk, Log, Parts};
+use support_api::{Desk, Files, Log, Parts};
 use testkit::RecordingPublisher;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -74,6 +74,15 @@ impl Service {
     }
 
     pub(crate) fn with(pool: &PgPool, log: TestLog, tokens: &str) -> Self {
+        Self::of(pool, log, tokens, Files::new(None, None))
+    }
+
+    /// With the files of providers.
+    pub(crate) fn with_files(pool: &PgPool, files: Files) -> Self {
+        Self::of(pool, TestLog::default(), TOKENS, files)
+    }
+
+    fn of(pool: &PgPool, log: TestLog, tokens: &str, files: Files) -> Self {
         let publisher = RecordingPublisher::new();
         let (outbox, deleter) = OutboxPublisher::new(pool.clone(), publisher.shared());
         let stop = CancellationToken::new();
@@ -84,6 +93,7 @@ impl Service {
             publisher: publisher.shared(),
             log: Arc::new(log),
             pipeline_test_timeout: Duration::from_secs(1),
+            files,
         });
         let router = chassis::http::public(support_api::router(desk, tokens.parse().unwrap()));
         Self { router, publisher, _stop: stop.drop_guard() }

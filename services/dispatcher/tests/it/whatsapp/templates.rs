@@ -1,0 +1,136 @@
+//! Outside the 24-hour window: the customer is asked once, and the text waits.
+
+use contract::Channel;
+use dispatcher::Tuning;
+use emulators::twilio::Fault;
+use sqlx::PgPool;
+use store::channel_configs::{ChannelConfig, ChannelConfigs, ChannelSettings};
+use store::people::{self, OperatorName};
+
+use super::{Line, delivery, person_reply, reply, status};
+use crate::conversation;
+
+const TEMPLATE: &str = "HX0123456789abcdef0123456789abcdef";
+const OWNER: &str = "select owner || ' ' || coalesce(person, '') from conversations";
+
+/// With a template, and customers who have not written for a day.
+async fn silent_line(pool: PgPool) -> Line {
+    let settings = ChannelSettings {
+        template_id: Some(TEMPLATE.to_owned()),
+        template_variables: Some(r#"{"1":"{ticket_ref}"}"#.to_owned()),
+        ..ChannelSettings::default()
+    };
+    let config = ChannelConfig { enabled: true, settings };
+    let configs = ChannelConfigs::fixed([(Channel::Whatsapp, config)]);
+    let line = Line::with(pool, [1], Tuning::default(), configs).await;
+    line.run("update conversations set last_inbound_at = app_now() - interval '1430 minutes'")
+        .await;
+    line
+}
+
+/// The customer writes; the resolver has stored it.
+async fn write(line: &Line) {
+    line.run("update conversations set last_inbound_at = app_now()").await;
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn outside_the_window_the_template_goes_once_and_the_text_when_the_customer_writes(
+    pool: PgPool,
+) {
+    let line = silent_line(pool).await;
+    let parts = reply(1, "answer", |reply| reply.parts = vec!["one".into(), "two".into()]);
+    line.world.handle([parts]).await.unwrap();
+
+    line.send_all().await;
+    line.world.handle([reply(1, "another", |_| {})]).await.unwrap();
+    line.send_all().await;
+
+    let asked = line.twilio.send_requests();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert_eq!(asked[0].parameter("ContentSid"), Some(TEMPLATE));
+    assert_eq!(asked[0].parameter("Body"), None);
+    let variables = format!(r#"{{"1":"{}"}}"#, crate::ticket(1));
+    assert_eq!(asked[0].parameter("ContentVariables"), Some(variables.as_str()));
+    assert_eq!(line.world.states().await, ["pending", "pending", "accepted", "pending"]);
+    assert_eq!(line.text(OWNER).await, "agent ");
+    let why = "select last_error from deliveries order by position limit 1";
+    assert!(line.text(why).await.contains("the customer was asked to write again"));
+
+    write(&line).await;
+    line.send_all().await;
+
+    let texts: Vec<_> = line.twilio.sent().into_iter().skip(1).map(|sent| sent.body).collect();
+    assert_eq!(texts, ["one", "two", "another for 1"]);
+    assert_eq!(line.world.states().await, ["accepted"; 4]);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_customer_who_falls_silent_again_is_asked_again(pool: PgPool) {
+    let line = silent_line(pool).await;
+    line.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
+    line.send_all().await;
+    // What comes now is older than a day, too: it was filled in late.
+    line.run("update conversations set last_inbound_at = app_now() - interval '1429 minutes 59 s'")
+        .await;
+    line.run(
+        "update conversations set last_inbound_at = app_now() - interval '1430 minutes'
+                  + interval '1 microsecond'",
+    )
+    .await;
+
+    line.send_all().await;
+
+    assert_eq!(line.twilio.send_requests().len(), 2);
+    write(&line).await;
+    line.send_all().await;
+    assert_eq!(line.twilio.sent().len(), 3);
+    assert_eq!(line.world.states().await, ["accepted"; 3]);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_template_that_is_refused_brings_a_person(pool: PgPool) {
+    let line = silent_line(pool).await;
+    line.twilio.script([Fault::Refuse { status: 400, code: 21_655 }]);
+    line.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
+
+    line.send_all().await;
+
+    assert_eq!(line.world.states().await, ["pending", "failed"]);
+    assert_eq!(line.text(OWNER).await, "person Support Queue");
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_receipt_of_the_template_says_nothing_about_the_text(pool: PgPool) {
+    let line = silent_line(pool).await;
+    line.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
+    line.send_all().await;
+    let callback = line.twilio.sent().remove(0);
+    let id: Option<contract::DeliveryId> =
+        callback.status_callback.unwrap().rsplit("d=").next().and_then(|id| id.parse().ok());
+    assert!(id.is_some() && id != Some(delivery(1, "answer")));
+
+    line.tell(&[status(&callback.sid, id, "read", None)]).await.unwrap();
+
+    assert_eq!(line.world.states().await, ["pending", "read"]);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn after_a_takeover_the_persons_reply_waits_and_the_customer_is_not_asked_again(
+    pool: PgPool,
+) {
+    let line = silent_line(pool).await;
+    line.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
+    line.send_all().await;
+    let mut conn = line.world.pool.acquire().await.unwrap();
+    people::take(&mut conn, conversation(1), OperatorName("lisa")).await.unwrap();
+
+    line.world.handle([person_reply(1)]).await.unwrap();
+    line.send_all().await;
+    assert_eq!(line.world.states().await, ["cancelled", "accepted", "pending"]);
+    assert_eq!(line.twilio.sent().len(), 1, "asked once for both");
+
+    write(&line).await;
+    line.send_all().await;
+
+    assert_eq!(line.twilio.sent().remove(1).body, "person's for 1");
+}
