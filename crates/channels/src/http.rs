@@ -73,4 +73,25 @@ mod tests {
         assert_eq!(retry_after(&headers("Thu, 24 Aug 2023 05:01:45 GMT")), None);
         assert_eq!(retry_after(&HeaderMap::new()), None);
     }
+
+    #[tokio::test]
+    async fn a_body_is_read_only_as_far_as_anybody_wants_it() {
+        use std::io::{Read as _, Write as _};
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for head in ["content-length: 4", "content-length: 4", "content-length: 9"] {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 1024]).unwrap();
+                write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\n{head}\r\n\r\nbody")
+                    .unwrap();
+            }
+        });
+        let answer = async || reqwest::get(&url).await.unwrap();
+
+        assert_eq!(body(answer().await, 4).await, Ok(b"body".to_vec()));
+        assert_eq!(body(answer().await, 3).await, Err(BodyError::TooLong));
+        assert_eq!(body(answer().await, 9).await, Err(BodyError::BrokenOff));
+    }
 }

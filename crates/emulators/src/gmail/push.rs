@@ -101,14 +101,14 @@ fn start(
     let (state, shutdown) = (Arc::clone(state), shutdown.clone());
     tokio::spawn(async move {
         tokio::select! {
-            () = push(&state, &notification, place, fault) => {}
+            () = push(Arc::clone(&state), &notification, place, fault) => {}
             () = shutdown.cancelled() => {}
         }
     });
 }
 
 /// Pushes until it is taken, with growing waits.
-async fn push(state: &State, notification: &Notification, place: usize, fault: PushFault) {
+async fn push(state: Arc<State>, notification: &Notification, place: usize, fault: PushFault) {
     let (mut wait, longest) = state.push_retries;
     let mut bad = match fault {
         PushFault::Token { token } => Some(token),
@@ -124,7 +124,12 @@ async fn push(state: &State, notification: &Notification, place: usize, fault: P
         let body = body(&push, notification, fault, now);
         let token = match bad.take() {
             Some(BadToken::Missing) => None,
-            bad => Some(state.keys.token(&push, now, bad)),
+            bad => {
+                // The first key takes a while to make.
+                let (state, push) = (Arc::clone(&state), push.clone());
+                let made = tokio::task::spawn_blocking(move || state.keys.token(&push, now, bad));
+                Some(made.await.unwrap_or_default())
+            }
         };
         let status = post(&state.http, &push.url, token, body).await.ok();
         if let Some(pushed) = state.lock().pushes.get_mut(place) {
