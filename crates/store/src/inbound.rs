@@ -6,7 +6,9 @@ use bus::Record;
 use chrono::{DateTime, Utc};
 use contract::{Channel, ConversationId, CustomerId, IdentityLevel, TicketRef};
 use serde_json::Value;
-use sqlx::PgExecutor;
+use sqlx::postgres::PgArguments;
+use sqlx::query::QueryAs;
+use sqlx::{PgExecutor, Postgres};
 use uuid::Uuid;
 
 use crate::Error;
@@ -111,69 +113,18 @@ pub async fn store(
     channel: Channel,
     threads: &[Thread],
 ) -> Result<Appended, Error> {
-    let messages: Vec<(&Thread, i64, &ThreadMessage)> = threads
+    let messages: Vec<Numbered<'_>> = threads
         .iter()
         .flat_map(|t| (number(t.after_seq) + 1..).zip(&t.messages).map(move |(n, m)| (t, n, m)))
-        .collect();
-    let identifiers: Vec<(&Thread, &NewIdentifier)> =
-        threads.iter().flat_map(|t| t.identifiers.iter().map(move |one| (t, one))).collect();
-    let mails: Vec<(&Thread, &NewMessage, &Mail)> = messages
-        .iter()
-        .filter_map(|(t, _, m)| m.mail.as_ref().map(|mail| (*t, &m.message, mail)))
-        .collect();
-    let participants: Vec<(&Thread, &String)> = mails
-        .iter()
-        .flat_map(|(t, _, mail)| mail.participants.iter().map(move |address| (*t, address)))
         .collect();
     let mut entries = Columns::default();
     for (thread, _, message) in &messages {
         let records: &[Record] = &message.message.records;
         records.iter().for_each(|record| entries.push(Some(thread.conversation_id), record));
     }
-    let opening = |thread: &Thread| thread.opening.clone();
-    let closes = |thread: &Thread| thread.opening.as_ref().and_then(|opening| opening.closes);
-    let rows: Vec<AppendedRow> = sqlx::query_as(STORE)
-        .bind(service)
-        .bind(channel.as_str())
-        .bind(column(threads, |t| Uuid::from(t.conversation_id)))
-        .bind(column(threads, |t| t.thread_key.as_str()))
-        .bind(column(threads, |t| number(t.after_seq)))
-        .bind(column(threads, |t| number(t.messages.len() as u64)))
-        .bind(column(threads, |t| closes(t).map(|(id, _)| Uuid::from(id))))
-        .bind(column(threads, |t| closes(t).map(|(_, seq)| number(seq))))
-        .bind(column(threads, |t| Uuid::from(t.customer_id)))
-        .bind(column(threads, |t| t.new_customer_name.as_deref()))
-        .bind(column(threads, |t| opening(t).map(|o| o.ticket_ref.to_string())))
-        .bind(column(threads, |t| opening(t).map(|o| o.subject)))
-        .bind(column(threads, |t| opening(t).map(|o| o.respond_by)))
-        .bind(column(threads, |t| t.identity_level.map(IdentityLevel::as_str)))
-        .bind(column(threads, |t| t.address.as_deref()))
-        .bind(column(threads, |t| t.our_address.as_str()))
-        .bind(column(threads, |t| opening(t).and_then(|o| o.mail_thread)))
-        .bind(column(threads, |t| t.last_inbound_at))
-        .bind(column(threads, |t| t.silence.map(|silence| number(silence.up_to))))
-        .bind(column(threads, |t| t.silence.map(|silence| silence.covers_earlier)))
-        .bind(column(threads, |t| t.opts_out))
-        .bind(column(&identifiers, |(_, one)| one.kind))
-        .bind(column(&identifiers, |(_, one)| one.value.as_str()))
-        .bind(column(&identifiers, |(_, one)| one.level.as_str()))
-        .bind(column(&identifiers, |(t, _)| Uuid::from(t.customer_id)))
-        .bind(column(&messages, |(t, _, _)| Uuid::from(t.conversation_id)))
-        .bind(column(&messages, |(_, seq, _)| *seq))
-        .bind(column(&messages, |(_, _, m)| Uuid::from(m.message.id)))
-        .bind(column(&messages, |(_, _, m)| m.message.provider_id.as_str()))
-        .bind(column(&messages, |(_, _, m)| m.message.body.as_str()))
-        .bind(column(&messages, |(_, _, m)| m.message.sent_at))
-        .bind(column(&messages, |(_, _, m)| &m.attachments))
-        .bind(column(&messages, |(_, _, m)| m.no_answer))
-        .bind(column(&mails, |(t, _, _)| Uuid::from(t.conversation_id)))
-        .bind(column(&mails, |(_, message, _)| Uuid::from(message.id)))
-        .bind(column(&mails, |(_, _, mail)| mail.rfc822_id.as_deref()))
-        .bind(column(&mails, |(_, _, mail)| mail.referenced_ids.join(BETWEEN)))
-        .bind(column(&mails, |(_, _, mail)| mail.subject.as_str()))
-        .bind(column(&mails, |(_, _, mail)| mail.original_text.as_deref()))
-        .bind(column(&participants, |(t, _)| Uuid::from(t.conversation_id)))
-        .bind(column(&participants, |(_, address)| address.as_str()))
+    let statement = sqlx::query_as(STORE).bind(service).bind(channel.as_str());
+    let statement = bind_identifiers(bind_threads(statement, threads), threads);
+    let rows: Vec<AppendedRow> = bind_mails(bind_messages(statement, &messages), &messages)
         .bind(entries.conversation_ids)
         .bind(entries.event_ids)
         .bind(entries.topics)
@@ -183,4 +134,76 @@ pub async fn store(
         .fetch_all(executor)
         .await?;
     Appended::of(rows)
+}
+
+/// A message with its thread and its number in it.
+type Numbered<'a> = (&'a Thread, i64, &'a ThreadMessage);
+
+type Statement<'q> = QueryAs<'q, Postgres, AppendedRow, PgArguments>;
+
+fn bind_threads<'q>(statement: Statement<'q>, threads: &'q [Thread]) -> Statement<'q> {
+    let opening = |thread: &'q Thread| thread.opening.as_ref();
+    let closes = |thread| opening(thread).and_then(|opening| opening.closes);
+    statement
+        .bind(column(threads, |t| Uuid::from(t.conversation_id)))
+        .bind(column(threads, |t| t.thread_key.as_str()))
+        .bind(column(threads, |t| number(t.after_seq)))
+        .bind(column(threads, |t| number(t.messages.len() as u64)))
+        .bind(column(threads, |t| closes(t).map(|(id, _)| Uuid::from(id))))
+        .bind(column(threads, |t| closes(t).map(|(_, seq)| number(seq))))
+        .bind(column(threads, |t| Uuid::from(t.customer_id)))
+        .bind(column(threads, |t| t.new_customer_name.as_deref()))
+        .bind(column(threads, |t| opening(t).map(|o| o.ticket_ref.as_str())))
+        .bind(column(threads, |t| opening(t).map(|o| o.subject.as_str())))
+        .bind(column(threads, |t| opening(t).map(|o| o.respond_by)))
+        .bind(column(threads, |t| t.identity_level.map(IdentityLevel::as_str)))
+        .bind(column(threads, |t| t.address.as_deref()))
+        .bind(column(threads, |t| t.our_address.as_str()))
+        .bind(column(threads, |t| opening(t).and_then(|o| o.mail_thread.as_deref())))
+        .bind(column(threads, |t| t.last_inbound_at))
+        .bind(column(threads, |t| t.silence.map(|silence| number(silence.up_to))))
+        .bind(column(threads, |t| t.silence.map(|silence| silence.covers_earlier)))
+        .bind(column(threads, |t| t.opts_out))
+}
+
+fn bind_identifiers<'q>(statement: Statement<'q>, threads: &'q [Thread]) -> Statement<'q> {
+    let all: Vec<(&Thread, &NewIdentifier)> =
+        threads.iter().flat_map(|t| t.identifiers.iter().map(move |one| (t, one))).collect();
+    statement
+        .bind(column(&all, |(_, one)| one.kind))
+        .bind(column(&all, |(_, one)| one.value.as_str()))
+        .bind(column(&all, |(_, one)| one.level.as_str()))
+        .bind(column(&all, |(t, _)| Uuid::from(t.customer_id)))
+}
+
+fn bind_messages<'q>(statement: Statement<'q>, messages: &[Numbered<'q>]) -> Statement<'q> {
+    statement
+        .bind(column(messages, |(t, _, _)| Uuid::from(t.conversation_id)))
+        .bind(column(messages, |(_, seq, _)| *seq))
+        .bind(column(messages, |(_, _, m)| Uuid::from(m.message.id)))
+        .bind(column(messages, |(_, _, m)| m.message.provider_id.as_str()))
+        .bind(column(messages, |(_, _, m)| m.message.body.as_str()))
+        .bind(column(messages, |(_, _, m)| m.message.sent_at))
+        .bind(column(messages, |(_, _, m)| &m.attachments))
+        .bind(column(messages, |(_, _, m)| m.no_answer))
+}
+
+fn bind_mails<'q>(statement: Statement<'q>, messages: &[Numbered<'q>]) -> Statement<'q> {
+    let mails: Vec<(&Thread, &NewMessage, &Mail)> = messages
+        .iter()
+        .filter_map(|(t, _, m)| m.mail.as_ref().map(|mail| (*t, &m.message, mail)))
+        .collect();
+    let participants: Vec<(&Thread, &String)> = mails
+        .iter()
+        .flat_map(|(t, _, mail)| mail.participants.iter().map(move |address| (*t, address)))
+        .collect();
+    statement
+        .bind(column(&mails, |(t, _, _)| Uuid::from(t.conversation_id)))
+        .bind(column(&mails, |(_, message, _)| Uuid::from(message.id)))
+        .bind(column(&mails, |(_, _, mail)| mail.rfc822_id.as_deref()))
+        .bind(column(&mails, |(_, _, mail)| mail.referenced_ids.join(BETWEEN)))
+        .bind(column(&mails, |(_, _, mail)| mail.subject.as_str()))
+        .bind(column(&mails, |(_, _, mail)| mail.original_text.as_deref()))
+        .bind(column(&participants, |(t, _)| Uuid::from(t.conversation_id)))
+        .bind(column(&participants, |(_, address)| address.as_str()))
 }
