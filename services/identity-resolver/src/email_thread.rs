@@ -112,14 +112,16 @@ impl Placed<'_> {
     }
 
     /// `None` where it stays as it is: a machine moves no reply, and who is not proven
-    /// none that a proven customer waits for.
+    /// none that a proven customer waits for, nor any to where the sender is not.
     fn reply_address(&self) -> Option<String> {
-        let moves = match self.joins {
-            None => true,
-            Some(_) if self.no_answer.is_some() => false,
-            Some(open) => self.is_proven() || open.level != IdentityLevel::Authenticated,
-        };
-        moves.then(|| self.inbound.message.reply_to.clone())
+        let Inbound { message, address, .. } = self.inbound;
+        match self.joins {
+            Some(_) if self.no_answer.is_some() => None,
+            Some(open) if !self.is_proven() => {
+                (open.level != IdentityLevel::Authenticated).then(|| address.clone())
+            }
+            _ => Some(message.reply_to.clone()),
+        }
     }
 
     fn opening(&self, ticket_ref: TicketRef) -> Opening {

@@ -263,6 +263,25 @@ async fn who_only_takes_part_or_is_not_proven_lowers_what_may_be_told(pool: PgPo
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_mail_without_proof_leads_no_answer_away_from_its_sender(pool: PgPool) {
+    let world = EmailWorld::new(&pool).await;
+    let unproven = |number: u32, reply_to: &str| {
+        let reply_to = reply_to.to_owned();
+        mail_with(number, |mail| {
+            mail.in_reply_to = vec![rfc822_id(1)];
+            mail.authentication = Authentication::None;
+            mail.reply_to = reply_to;
+        })
+    };
+
+    world.handle([unproven(1, "")]).await.unwrap();
+    world.handle([unproven(2, "elsewhere@example.net")]).await.unwrap();
+
+    let row = "select last_seq || ' ' || address from conversations";
+    assert_eq!(world.texts(row).await, ["2 ana@example.org"]);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
 async fn only_the_proven_customer_makes_others_known(pool: PgPool) {
     let world = EmailWorld::new(&pool).await;
     world.handle([mail_with(1, |mail| mail.cc = vec!["bob@example.org".into()])]).await.unwrap();
