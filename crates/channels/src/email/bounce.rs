@@ -3,7 +3,6 @@
 use contract::BounceAction;
 
 use super::headers::{Headers, address, mailboxes};
-use super::kind::report;
 use super::lists::{LISTS, PHRASES};
 use super::parts::{Part, Parts};
 use super::speech::Speech;
@@ -32,10 +31,11 @@ pub(super) fn read(
     let Some(root) = parts.get(0) else {
         return prose(&Headers::default(), text, subject, ourselves);
     };
-    let inside = report(parts).unwrap_or(0);
+    // Mails inside this one are closed, so that what is found is the report's own.
     let of_mime = |mimes: &[&str]| {
-        let children = parts.children(inside).map(|(_, part)| part);
-        children.filter(|part| mimes.contains(&part.mime.as_str())).last()
+        let found =
+            parts.iter().map(|(_, part)| part).filter(|part| mimes.contains(&part.mime.as_str()));
+        found.last()
     };
     let status = of_mime(&["message/delivery-status", "message/global-delivery-status"]);
     let returned = of_mime(&[

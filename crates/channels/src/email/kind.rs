@@ -8,11 +8,10 @@ mod reports;
 use contract::MailKind;
 
 pub(super) use lists::addresses as list_addresses;
-pub(super) use reports::report;
 
 use super::Ourselves;
 use super::headers::Headers;
-use super::lists::LISTS;
+use super::lists::{LISTS, PHRASES};
 use super::parts::Parts;
 use super::sender::Sender;
 use super::speech::{Speech, starts_so};
@@ -103,7 +102,7 @@ fn no_reply(case: &Case<'_>) -> Option<Verdict> {
         .filter(|address| !is_no_reply(address))
         .any(|address| domain(&address) != domain(&sender.mailbox.address));
     // A portal or an app from which a person writes.
-    let is_by_hand = case.new.says(&super::lists::PHRASES.singular)
+    let is_by_hand = case.new.says(&PHRASES.singular)
         && (case.new.greets() || case.new.asks() || sender.mailbox.name.contains(" via "));
     if for_somebody || is_by_hand {
         return None;
@@ -137,6 +136,13 @@ fn weak(case: &Case<'_>) -> Option<Verdict> {
             true => (MailKind::AutoReply, "the text is an answering machine's"),
             false => (MailKind::Notice, "the text says that a machine wrote it"),
         });
+    }
+    let is_receipt = starts_so(case.subject, &PHRASES.receipt_subjects)
+        && case.new.says(&PHRASES.receipts)
+        && !case.new.asks()
+        && !case.new.says(&PHRASES.singular);
+    if is_receipt {
+        return Some((MailKind::Receipt, "the words of a receipt"));
     }
     let address = case.sender.map_or("", |sender| sender.mailbox.address.as_str());
     let is_machine = local_has(address, &LISTS.machines) && !is_person && !case.is_typed();
@@ -181,7 +187,7 @@ impl Case<'_> {
     }
 
     fn sounds_like_answer(&self) -> bool {
-        let phrases = &*super::lists::PHRASES;
+        let phrases = &*PHRASES;
         starts_so(self.subject, &phrases.auto_subjects)
             || [&phrases.absence, &phrases.received, &phrases.gone, &phrases.challenges]
                 .into_iter()

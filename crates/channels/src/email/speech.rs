@@ -60,8 +60,12 @@ impl Speech {
         let declares = self.declares();
         let promises = self.sentences.iter().any(|sentence| promises(sentence));
         let elsewhere = says(&phrases.contacts) || says(&phrases.unread);
-        let is_absent =
-            says(&phrases.absence) && (has_subject || says(&phrases.returns) || elsewhere);
+        let returns = says(&phrases.returns) || elsewhere;
+        let is_absent = match (says(&phrases.absence), has_subject) {
+            (true, true) => true,
+            (true, false) | (false, true) => returns,
+            (false, false) => false,
+        };
         let is_gone = says(&phrases.gone) && (declares || promises || elsewhere);
         // "I got your message and will try it" is a person's.
         let acknowledges = says(&phrases.received) && promises && !is_persons;
@@ -86,6 +90,7 @@ impl Speech {
             &phrases.unread,
             &phrases.contacts,
             &phrases.received,
+            &phrases.cases,
             &phrases.gone,
             &phrases.challenges,
         ];
@@ -94,10 +99,14 @@ impl Speech {
             let is_machines = lists.iter().any(|list| says(clause, list))
                 || promises(clause)
                 || is_declared(clause);
+            let asks_for_something = says(clause, &phrases.please)
+                && !says(clause, &phrases.contacts)
+                && !is_declared(clause);
             match size(clause) {
+                size if asks_for_something => other += size,
                 size if is_machines => machine += size,
                 // Greetings, names and little words are anybody's.
-                size if size > 4 => other += size,
+                size if size > 3 => other += size,
                 _ => {}
             }
         }
@@ -151,10 +160,10 @@ fn starts_with_any(text: &str, words: &[String]) -> bool {
     })
 }
 
-/// Words; where a script has no spaces, every third sign counts as one.
+/// Words; where a script has no spaces, every second sign counts as one.
 fn size(sentence: &str) -> usize {
     let is_dense = |symbol: &char| matches!(*symbol as u32, 0x0e00..=0x0eff | 0x3040..=0x9fff | 0xac00..=0xd7af);
-    count(sentence).max(sentence.chars().filter(is_dense).count() / 3)
+    count(sentence).max(sentence.chars().filter(is_dense).count() / 2)
 }
 
 /// A line's end ends a sentence where the line is short, as in a list or a greeting.
@@ -203,4 +212,80 @@ fn clauses(sentence: &str) -> Vec<&str> {
         all = all.into_iter().flat_map(|clause| clause.split(joint.as_str())).collect();
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_a_person_may_have_written_is_no_machines() {
+        for (subject, text) in [
+            ("Pause", "I will be out of the office next week. Please pause my subscription."),
+            ("Out of office", "Please remove the out of office banner, nobody is away."),
+            ("Closed", "Our office is closed on Friday. Please cancel the training."),
+            (
+                "No answer",
+                "We have not received an answer. The ticket number is 4711. We expect one within two working days.",
+            ),
+            ("Urlaub", "Ich bin bis Freitag im Urlaub, die App meldet mich dauernd ab."),
+            ("Auto", "Merci de désactiver la réponse automatique sur notre formulaire."),
+            ("Rechnung", "Automatisch erzeugte Rechnungen haben den falschen Betrag."),
+            (
+                "Change",
+                "My e-mail address has changed. Please use ana@example.org for the account.",
+            ),
+            ("Re: x", "I got your message, thanks. I will try it and get back to you."),
+            (
+                "Vacaciones",
+                "Estamos de vacaciones hasta el lunes pero la facturación sigue fallando y los clientes se quejan.",
+            ),
+            ("User", "Ben no longer works here. Remove him from our workspace."),
+            ("x", "自動返信の文面はどこで変更できますか。"),
+        ] {
+            assert!(!Speech::of(text).is_automatic(subject), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_only_a_machine_writes_is_one() {
+        for (subject, text) in [
+            ("Re: x", "I am currently out of the office. I will respond upon my return on Monday."),
+            (
+                "Abwesend",
+                "Ich bin vom 3. bis 14. Februar nicht erreichbar und habe keinen Zugriff auf meine E-Mails.",
+            ),
+            ("x", "Sono in ferie fino al 20 agosto, per urgenze contattare Luca."),
+            (
+                "Ticket",
+                "Your ticket has been registered with number 99. An agent will answer as soon as possible.",
+            ),
+            (
+                "Hello",
+                "Thanks for reaching out! Our team will be in touch shortly. Questions? Call us.",
+            ),
+            ("Note", "Ben has left the company. Please contact office@example.org."),
+            ("Certificate", "The certificate ends in 14 days. This is an automated message."),
+            ("x", "您好，我正在休假，2月10日回来后回复您的邮件。"),
+        ] {
+            assert!(Speech::of(text).is_automatic(subject), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_question_needs_no_mark_and_a_form_letters_is_none() {
+        for question in [
+            "Any news?",
+            "ボードはどこですか。",
+            "How do I export it",
+            "怎么导出呢",
+            "Ok (or not?)",
+        ] {
+            assert!(Speech::of(question).asks(), "{question}");
+        }
+        for none in ["Questions?", "Urgent?", "It works.", "See https://example.org/?a=1 for more"]
+        {
+            assert!(!Speech::of(none).asks(), "{none}");
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub(crate) fn table(path: &Path) -> BTreeMap<String, Vec<String>> {
 
 fn mail(folder: &Path, file: &str) -> Mail {
     let raw = std::fs::read(folder.join(file)).unwrap();
-    read(&raw, &ourselves()).unwrap_or_else(|error| panic!("{file}: {error}"))
+    read(&raw, &ourselves()).map_err(|error| format!("{file}: {error}")).unwrap()
 }
 
 fn collapsed(text: &str) -> String {

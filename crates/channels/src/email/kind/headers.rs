@@ -71,7 +71,7 @@ fn precedence(case: &Case<'_>) -> Option<Verdict> {
     let value = values
         .map(str::to_lowercase)
         .find(|value| LISTS.bulk_precedence.iter().any(|known| value == known))?;
-    if case.is_typed() || case.is_conversation() {
+    if case.is_typed() || case.is_conversation() || case.is_personal() {
         return None;
     }
     if value == "list" {
@@ -89,8 +89,8 @@ fn precedence(case: &Case<'_>) -> Option<Verdict> {
 /// A mark against answering itself: of a robot, or of a desk where people type.
 fn circle(case: &Case<'_>) -> Option<Verdict> {
     let is_marked = case.headers.has("x-loop") && !case.is_typed() && !case.new.asks();
-    let is_reply =
-        case.new.is_automatic(case.subject) || case.is_answer() && !case.is_conversation();
+    let is_reply = case.new.is_automatic(case.subject)
+        || case.is_answer() && !case.is_conversation() && !case.is_personal();
     (is_marked && is_reply).then_some((MailKind::AutoReply, "X-Loop, and it answers"))
 }
 
@@ -131,6 +131,14 @@ impl Case<'_> {
     fn answers_as_machine(&self) -> bool {
         starts_so(self.subject, &PHRASES.auto_subjects)
             || self.new.is_automatic(self.subject) && self.sounds_like_answer()
+    }
+
+    /// Somebody greets and speaks of himself.
+    fn is_personal(&self) -> bool {
+        self.new.greets()
+            && self.new.says(&PHRASES.singular)
+            && !self.new.is_automatic(self.subject)
+            && !self.whole.says(&PHRASES.unsubscribes)
     }
 
     /// Answers between what was asked, or a question back: no robot does that.

@@ -20,7 +20,7 @@ pub(super) fn of(case: &Case<'_>) -> Option<Verdict> {
     }
     let only_unsubscribe =
         ["list-id", "list-post", "mailing-list"].iter().all(|name| !case.headers.has(name));
-    if only_unsubscribe && (case.answers_us() || case.is_typed() && case.new.asks()) {
+    if only_unsubscribe && (case.answers() || case.is_typed() && case.new.asks()) {
         return None;
     }
     if case.is_to_us_and_list() {
@@ -30,11 +30,10 @@ pub(super) fn of(case: &Case<'_>) -> Option<Verdict> {
 }
 
 impl Case<'_> {
-    /// A sales tool adds a way to unsubscribe to what people write with it.
-    fn answers_us(&self) -> bool {
-        let ids = [self.headers.ids("in-reply-to"), self.headers.ids("references")].concat();
-        ids.iter().any(|id| self.ourselves.wrote(id))
-            || !ids.is_empty() && self.subject.contains("[TF-")
+    /// A sales tool adds a way to unsubscribe to what people write with it; who sends to
+    /// many answers nobody.
+    fn answers(&self) -> bool {
+        !self.headers.ids("in-reply-to").is_empty()
     }
 
     /// A person wrote to us and to a group, and the copy came through the group.

@@ -4,17 +4,18 @@ use contract::MailKind;
 
 use super::{Case, Verdict, headers, lists};
 use crate::email::lists::{LISTS, PHRASES};
-use crate::email::speech::starts_so;
+use crate::email::parts::Parts;
+use crate::email::speech::{says, starts_so};
 
 /// Where the report's own parts stand: the mail, or what a gateway wrapped.
-pub(in crate::email) fn report(case_parts: &crate::email::parts::Parts<'_>) -> Option<usize> {
+fn report(parts: &Parts<'_>) -> Option<usize> {
     let is_report =
-        |index: usize| case_parts.get(index).is_some_and(|part| part.mime == "multipart/report");
+        |index: usize| parts.get(index).is_some_and(|part| part.mime == "multipart/report");
     if is_report(0) {
         return Some(0);
     }
     // A gateway puts its notice below; a person who forwards one writes above it.
-    let first = case_parts.children(0).next().map(|(child, _)| child);
+    let first = parts.children(0).next().map(|(child, _)| child);
     first.filter(|child| is_report(*child))
 }
 
@@ -49,8 +50,8 @@ pub(super) fn of_system(case: &Case<'_>) -> Option<Verdict> {
         .get("return-path")
         .is_some_and(|path| path.trim_matches(['<', '>', ' ']).is_empty());
     let phrases = &*PHRASES;
-    let bounces = crate::email::speech::says(&case.subject.to_lowercase(), &phrases.bounces)
-        || case.whole.says(&phrases.bounces);
+    let bounces =
+        says(&case.subject.to_lowercase(), &phrases.bounces) || case.whole.says(&phrases.bounces);
     if case.is_system() {
         return Some((MailKind::Bounce, "a mail server writes"));
     }
@@ -70,6 +71,12 @@ pub(super) fn of_system(case: &Case<'_>) -> Option<Verdict> {
     if is_receipt && !is_automatic {
         return Some((MailKind::Receipt, "nobody's Return-Path, and words of a receipt"));
     }
+    let answers = [&phrases.absence, &phrases.challenges, &phrases.received];
+    let is_answer = answers.into_iter().any(|list| case.new.says(list))
+        || starts_so(case.subject, &phrases.auto_subjects);
+    if is_automatic && bounces && !is_answer {
+        return Some((MailKind::Bounce, "nobody's Return-Path, and words of a report"));
+    }
     // A header says more than that nobody wants an answer.
     if is_automatic || headers::declared(case).is_some() {
         return None;
@@ -84,7 +91,8 @@ pub(super) fn of_system(case: &Case<'_>) -> Option<Verdict> {
     if lists::has_header(case.headers) && !bounces {
         return None;
     }
-    let is_person = !bounces && !is_master && case.new.asks();
+    let speaks = case.new.asks() || case.new.greets() && case.new.says(&phrases.singular);
+    let is_person = !bounces && !is_master && speaks;
     (!is_person).then_some((MailKind::Bounce, "nobody's Return-Path"))
 }
 
