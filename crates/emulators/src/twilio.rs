@@ -23,6 +23,7 @@ pub use faults::Fault;
 pub use inbound::{Attempt, Inbound, InboundMedia, InboundOutcome};
 pub use message::Message;
 pub use recorded::Recorded;
+pub use signature::sign;
 
 use self::state::State;
 use crate::server::Server;

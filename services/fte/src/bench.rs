@@ -2,6 +2,7 @@
 //! processes and of the database's statement log.
 
 pub(crate) mod bare;
+pub(crate) mod calls;
 pub(crate) mod fleet;
 pub(crate) mod load;
 pub(crate) mod process;

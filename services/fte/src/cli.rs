@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, channels, customers, dlq, inbox, kb, lag, migrate, openapi, probe, say, settings, tail,
-    topics, up, with_servers,
+    bench, channels, customers, dlq, doctor, inbox, kb, lag, migrate, openapi, probe, say,
+    settings, tail, topics, up, with_servers,
 };
 use crate::up::data;
 
@@ -37,6 +37,7 @@ enum Command {
     Say(say::Arguments),
     Kb(kb::Arguments),
     Channels(channels::Arguments),
+    Doctor(doctor::Arguments),
     Bench(bench::Arguments),
     #[command(subcommand)]
     Topics(topics::Command),
@@ -69,6 +70,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Kb(arguments) => kb::run(arguments).await,
         Command::Channels(arguments) => channels::run(arguments).await,
+        Command::Doctor(arguments) => Box::pin(doctor::run(arguments)).await,
         Command::Dlq(arguments) => dlq::run(arguments).await,
         Command::Inbox(arguments) => inbox::run(arguments).await,
         Command::Customers(arguments) => customers::run(arguments).await,

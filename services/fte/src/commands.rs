@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod channels;
 pub(crate) mod customers;
 pub(crate) mod dlq;
+pub(crate) mod doctor;
 pub(crate) mod inbox;
 pub(crate) mod kb;
 pub(crate) mod lag;

@@ -48,14 +48,19 @@ async fn read(request: Request, ingress: &Ingress) -> Result<Call, Refusal> {
     if parameters > MOST_PARAMETERS {
         return Err(Refusal::TooLarge);
     }
+    // The bytes of the request line, from which Twilio's own URL is put together.
+    let path_and_query = path_and_query.as_ref().map_or("/", |raw| raw.as_str());
     let form = ingress.verifier.form(&signature::Request {
-        // The bytes of the request line, from which Twilio's own URL is put together.
-        path_and_query: path_and_query.as_ref().map_or("/", |raw| raw.as_str()),
+        path_and_query,
         signature: signature.as_deref(),
         settings: settings.as_deref(),
         body: &body,
     });
-    Ok(Call { form: form.map_err(unsigned)?, body, _slot: slot })
+    let form = form.map_err(|refused| {
+        ingress.refusals.note(path_and_query, &body, &refused.to_string());
+        unsigned(refused)
+    })?;
+    Ok(Call { form, body, _slot: slot })
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Result<Option<Vec<u8>>, Refusal> {

@@ -23,12 +23,14 @@ use secrecy::ExposeSecret as _;
 use tokio::task::JoinSet;
 
 pub use docs::openapi;
+pub use refused::{RefusalNotes, Refusals, refusals};
 pub use sweep::Sweep;
 
 mod call;
 mod docs;
 mod receive;
 mod refusal;
+mod refused;
 mod sweep;
 
 /// The service's name.
@@ -63,6 +65,8 @@ pub struct Parts {
     /// How long a call's body may take to come.
     pub body_timeout: Duration,
     pub meter: Meter,
+    /// Where calls with a wrong signature are noted.
+    pub refusals: Refusals,
 }
 
 /// A cheap handle to the parts, as the router's state.
@@ -74,6 +78,7 @@ pub struct Shared {
     webhook: Webhook,
     clock: Clock,
     verifier: Verifier,
+    refusals: Refusals,
     ours: Ours,
 }
 
@@ -92,6 +97,7 @@ impl From<Parts> for Ingress {
                 &parts.meter,
             ),
             clock: parts.clock,
+            refusals: parts.refusals,
             ours: ours(&account),
         }))
     }
@@ -129,16 +135,19 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let meter = opentelemetry::global::meter(NAME);
     let client = twilio_client(&account, config.outbound)?;
     let ours = ours(&account);
-    let sweep = Sweep::new(pool, bus.publisher(), client, ours, Arc::clone(&clock), &meter);
+    let (refusals, notes) = refusals(account.public_base_urls.clone());
+    let sweep = Sweep::new(pool.clone(), bus.publisher(), client, ours, Arc::clone(&clock), &meter);
     let ingress = Ingress::from(Parts {
         publisher: bus.publisher(),
         account,
         clock,
         body_timeout: BODY_TIMEOUT,
         meter,
+        refusals,
     });
     let mut tasks = JoinSet::new();
     tasks.spawn(sweep.run(context.shutdown.clone()));
+    tasks.spawn(notes.run(pool, context.shutdown.clone()));
     let router = chassis::http::public(router(ingress));
     let serving = context.clone();
     tasks.spawn(async move { serving.serve(&config.http, router).await });

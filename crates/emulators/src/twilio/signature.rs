@@ -7,7 +7,7 @@ use sha1::Sha1;
 
 /// The value of `X-Twilio-Signature`: over the URL as configured without its fragment,
 /// and every distinct parameter by name and value.
-pub(super) fn sign(token: &str, url: &str, parameters: &[(String, String)]) -> String {
+pub fn sign(token: &str, url: &str, parameters: &[(String, String)]) -> String {
     let url = url.split('#').next().unwrap_or(url);
     let mut sorted: Vec<_> = parameters.iter().collect();
     sorted.sort();

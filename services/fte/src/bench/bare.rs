@@ -1,5 +1,5 @@
-//! What the web form's acknowledgement is measured against: a handler that parses
-//! the same form and publishes one record, and the broker with no handler at all.
+//! What acknowledgements are measured against: handlers that parse the same form, of a
+//! webhook also its signature, and publish one record; and the broker with no handler.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Form, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use bus::{Publisher, Record};
 use contract::{EventId, EventMeta, Submission, TicketRef, Topic, WebformBody, WebformInbound};
+use emulators::twilio::{Settings as Account, sign};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
-use super::tickets;
+use super::{calls, tickets};
 
 /// The route of the bare handler.
 pub(crate) const PATH: &str = "/bare";
@@ -59,12 +60,41 @@ async fn handle(
     }
 }
 
+/// Parse, HMAC, produce.
+async fn webhook(
+    State(publisher): State<Arc<dyn Publisher>>,
+    headers: HeaderMap,
+    Form(form): Form<Vec<(String, String)>>,
+) -> StatusCode {
+    let url = format!("{}{}", calls::ORIGIN, calls::PATH);
+    let signature = sign(&Account::default().auth_token, &url, &form);
+    if headers.get("x-twilio-signature").map(|value| value.as_bytes()) != Some(signature.as_bytes())
+    {
+        return StatusCode::FORBIDDEN;
+    }
+    let field = |name: &str| form.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+    let record = Record {
+        topic: Topic::WhatsappInbound,
+        key: field("From").cloned().unwrap_or_default(),
+        event_id: EventId::named(field("MessageSid").map_or("", String::as_str)),
+        headers: bus::Headers::default(),
+        payload: field("Body").cloned().unwrap_or_default().into(),
+    };
+    match publisher.publish_all(vec![record]).await {
+        Ok(()) => StatusCode::NO_CONTENT,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
 /// Serves the bare handler until the process is stopped.
 pub(crate) async fn serve(
     address: SocketAddr,
     publisher: Arc<dyn Publisher>,
 ) -> anyhow::Result<()> {
-    let router = Router::new().route(PATH, post(handle)).with_state(publisher);
+    let router = Router::new()
+        .route(PATH, post(handle))
+        .route(calls::PATH, post(webhook))
+        .with_state(publisher);
     axum::serve(tokio::net::TcpListener::bind(address).await?, router).await?;
     Ok(())
 }

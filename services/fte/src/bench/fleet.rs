@@ -33,6 +33,15 @@ pub(crate) struct Member {
 impl Member {
     /// Starts the program that stands beside this one, with every limit lifted.
     pub(crate) fn start(name: &'static str, surroundings: &Surroundings) -> anyhow::Result<Self> {
+        Self::start_with(name, surroundings, &[])
+    }
+
+    /// The same with more variables.
+    pub(crate) fn start_with(
+        name: &'static str,
+        surroundings: &Surroundings,
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let (address, probes) = (free_address()?, free_address()?);
         let program = std::env::current_exe()?.with_file_name(name);
         let log = std::fs::File::create(surroundings.log_folder.join(format!("{name}.log")))?;
@@ -45,6 +54,7 @@ impl Member {
             .env("FTE_RATE_LIMITS", "off")
             .env("FTE_MODEL_PROVIDER", "builtin")
             .env("FTE_SECRET", "a secret of the benchmark and of nothing else")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -2,6 +2,7 @@
 //! the same run.
 
 mod pipeline;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use clap::{Args, Subcommand};
 
 use crate::bench::bare;
 
-/// Measure the pipeline on this machine
+/// Measure the product on this machine
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -23,6 +24,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Subject {
     Pipeline(Pipeline),
+    Webhook(Webhook),
     #[command(hide = true)]
     BareHandler(BareHandler),
 }
@@ -56,7 +58,19 @@ pub(crate) struct Pipeline {
     knowledge: PathBuf,
 }
 
-/// Serve the handler that submissions are compared with
+/// WhatsApp's webhook beside a bare handler: rates, latencies, memory
+///
+/// Starts a PostgreSQL and an Apache Kafka on 127.0.0.1, then the bare handler and whatsapp-ingress
+/// one after the other at 16, 64 and 256 connections, and stops them afterwards. Use a release
+/// build, on an idle machine.
+#[derive(Debug, Args)]
+pub(crate) struct Webhook {
+    /// Length of each part
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    duration: Duration,
+}
+
+/// Serve the handlers that submissions and webhooks are compared with
 #[derive(Debug, Args)]
 pub(crate) struct BareHandler {
     #[arg(long, env = "FTE_LISTEN")]
@@ -70,6 +84,7 @@ pub(crate) struct BareHandler {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.subject {
         Subject::Pipeline(pipeline) => pipeline.run().await?,
+        Subject::Webhook(webhook) => webhook.run().await?,
         Subject::BareHandler(handler) => {
             let bus = handler.bus.connect(&handler.database.pool("bench")?).await?;
             bare::serve(handler.listen, bus.publisher()).await?;

@@ -126,3 +126,42 @@ async fn channels_are_shown_and_set_and_wrong_settings_refused_with_64() {
         assert!(said(&refused).contains(named), "{change}: {}", said(&refused));
     }
 }
+
+#[tokio::test]
+async fn the_doctor_names_what_fails_and_shows_how_a_webhook_was_refused() {
+    let product = Product::start(&["--bus", "postgres"]).await;
+    let examine = async |arguments: &[&str]| {
+        let output = product.command(&[&["doctor"], arguments].concat()).await;
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+
+    let (code, healthy) = examine(&[]).await;
+    assert_eq!(code, Some(0), "{healthy}");
+    for line in ["ok    database", "ok    log", "ok    channels", "ok    webhooks"] {
+        assert!(healthy.contains(line), "{line}: {healthy}");
+    }
+
+    let account = ["--twilio-account-sid", "AC00000000000000000000000000000001"];
+    let from = ["--twilio-whatsapp-from", "whatsapp:+14155238886", "--allow-loopback"];
+    let token = ["--twilio-auth-token", "hunter2"];
+    let (code, refused) = examine(&[&account[..], &from, &token].concat()).await;
+    assert_eq!(code, Some(1), "{refused}");
+    assert!(
+        refused.contains("fail  whatsapp") && refused.contains("TWILIO_AUTH_TOKEN"),
+        "{refused}"
+    );
+    assert!(!refused.contains("hunter2"), "{refused}");
+
+    let form = [("From", "whatsapp:+14155550123"), ("Body", "hunter2")];
+    let url = format!("{}/webhooks/whatsapp", product.url);
+    let answer = reqwest::Client::new().post(url).form(&form).send().await.unwrap();
+    assert_eq!(answer.status(), 403);
+    let mut shown = String::new();
+    testkit::wait_for("the refused webhook to be shown", async || {
+        (_, shown) = examine(&[]).await;
+        shown.contains("warn  webhooks")
+    })
+    .await;
+    assert!(shown.contains("/webhooks/whatsapp, parameters From Body"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}

@@ -15,6 +15,7 @@ mod limits;
 mod logs;
 mod messages;
 mod meters;
+mod refused;
 mod settings;
 mod statuses;
 mod support;

@@ -70,6 +70,7 @@ impl App {
             clock: Arc::new(move || *now.lock().unwrap()),
             body_timeout: Duration::from_secs(5),
             meter: meters.meter("test"),
+            refusals: whatsapp_ingress::refusals(vec![ORIGIN.to_owned()]).0,
         };
         change(&mut parts);
         let router = chassis::http::public(router(Ingress::from(parts)));

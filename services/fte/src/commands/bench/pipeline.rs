@@ -1,6 +1,7 @@
 //! `fte bench pipeline`: the parts in order, and the lines they print.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use hdrhistogram::Histogram;
 use servers::{Kafka, Postgres, PostgresOptions};
 use sqlx::PgPool;
 use tempfile::TempDir;
+use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use super::Pipeline;
@@ -51,13 +53,14 @@ impl Pipeline {
 
     /// The web form alone, the bare handler alone, the broker alone.
     async fn acknowledgement(&self, folder: &TempDir) -> anyhow::Result<()> {
-        let bench = Bench::start(folder, &self.knowledge).await?;
+        let bench = Bench::start(folder, Some(&self.knowledge)).await?;
         let mut ingress = Member::start("webform-ingress", &bench.surroundings)?;
         ingress.ready().await?;
         let submit = self.closed(Target {
             address: ingress.address,
             path: "/support/submit",
             body: tickets::form,
+            signature: None,
             first: 0,
         });
         let submit = submit.await?;
@@ -80,30 +83,15 @@ impl Pipeline {
     }
 
     async fn bare_handler(&self, bench: &Bench) -> anyhow::Result<LoadReport> {
-        let address = free_address()?;
-        let mut child = tokio::process::Command::new(std::env::current_exe()?)
-            .args(["bench", "bare-handler"])
-            .env("FTE_LISTEN", address.to_string())
-            .env("DATABASE_URL", &bench.surroundings.database_url)
-            .env("FTE_BUS", "kafka")
-            .env("KAFKA_BOOTSTRAP_SERVERS", &bench.surroundings.bootstrap_servers)
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        let up = Instant::now() + Duration::from_secs(10);
-        while tokio::net::TcpStream::connect(address).await.is_err() {
-            anyhow::ensure!(Instant::now() < up, "the bare handler does not listen");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        let report =
-            self.closed(Target { address, path: bare::PATH, body: tickets::form, first: 0 }).await;
+        let (address, mut child) = start_bare(bench).await?;
+        let report = self.closed(submissions(address, bare::PATH)).await;
         child.kill().await?;
         report
     }
 
     /// All services: memory at rest, latency, throughput, SQL per ticket.
     async fn flow(&self, folder: &TempDir) -> anyhow::Result<()> {
-        let mut bench = Bench::start(folder, &self.knowledge).await?;
+        let mut bench = Bench::start(folder, Some(&self.knowledge)).await?;
         // Tickets of the web form only; without an account the other ingress does not start.
         let measured = |service: &Service| *service != Service::WhatsappIngress;
         for service in Service::ALL.into_iter().filter(measured) {
@@ -116,6 +104,7 @@ impl Pipeline {
             address: bench.members.first().context("no services")?.address,
             path: "/support/submit",
             body: tickets::form,
+            signature: None,
             first: 0,
         };
         bench.print_memory("resident at rest (target ≤ 40 MB each)")?;
@@ -229,18 +218,42 @@ impl Pipeline {
     }
 }
 
+fn submissions(address: SocketAddr, path: &'static str) -> Target {
+    Target { address, path, body: tickets::form, signature: None, first: 0 }
+}
+
+/// The bare handler, as a process of its own.
+pub(super) async fn start_bare(bench: &Bench) -> anyhow::Result<(SocketAddr, Child)> {
+    let address = free_address()?;
+    let child = Command::new(std::env::current_exe()?)
+        .args(["bench", "bare-handler"])
+        .env("FTE_LISTEN", address.to_string())
+        .env("DATABASE_URL", &bench.surroundings.database_url)
+        .env("FTE_BUS", "kafka")
+        .env("KAFKA_BOOTSTRAP_SERVERS", &bench.surroundings.bootstrap_servers)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let up = Instant::now() + Duration::from_secs(10);
+    while tokio::net::TcpStream::connect(address).await.is_err() {
+        anyhow::ensure!(Instant::now() < up, "the bare handler does not listen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok((address, child))
+}
+
 /// Servers and services of one part.
-struct Bench {
+pub(super) struct Bench {
     postgres: Postgres,
     kafka: Kafka,
     pool: PgPool,
-    surroundings: Surroundings,
+    pub(super) surroundings: Surroundings,
     members: Vec<Member>,
 }
 
 impl Bench {
-    /// Durable servers with tables, topics and articles in place.
-    async fn start(folder: &TempDir, knowledge: &Path) -> anyhow::Result<Self> {
+    /// Durable servers with tables and topics in place, and articles if given.
+    pub(super) async fn start(folder: &TempDir, knowledge: Option<&Path>) -> anyhow::Result<Self> {
         let (postgres, kafka) = tokio::try_join!(
             Postgres::start(PostgresOptions { durable: true, ..PostgresOptions::default() }),
             Kafka::temporary(),
@@ -254,7 +267,9 @@ impl Bench {
         let bench = Self { postgres, kafka, pool, surroundings, members: Vec::new() };
         migrate::apply(&bench.pool).await?;
         bench.bus().await?.apply_topics(&topics::read(None, topics::Profile::Local)?).await?;
-        kb::load(&bench.pool, knowledge).await?;
+        if let Some(knowledge) = knowledge {
+            kb::load(&bench.pool, knowledge).await?;
+        }
         Ok(bench)
     }
 
@@ -317,7 +332,7 @@ impl Bench {
         Ok(histogram)
     }
 
-    async fn stop(self) -> anyhow::Result<()> {
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
         for member in self.members {
             member.stop().await?;
         }
@@ -328,11 +343,11 @@ impl Bench {
     }
 }
 
-fn acknowledged(report: &LoadReport) -> String {
+pub(super) fn acknowledged(report: &LoadReport) -> String {
     format!("{:>8.0}/s   {}", report.accepted_per_s(), percentiles(&report.latency_us))
 }
 
-fn percentiles(histogram: &Histogram<u64>) -> String {
+pub(super) fn percentiles(histogram: &Histogram<u64>) -> String {
     let ms = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
     format!("p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms", ms(0.50), ms(0.95), ms(0.99))
 }
