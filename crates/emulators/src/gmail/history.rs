@@ -19,12 +19,12 @@ pub(super) fn list(held: &mut Held, asked: &Asked) -> Result<Value, Problem> {
     if start < mailbox.floor || start > mailbox.history_id {
         return Err(Problem::not_found());
     }
-    let since: Vec<&Change> = mailbox.history.iter().filter(|change| change.id > start).collect();
+    let since = mailbox.since(start);
     let page = since.iter().skip(skipped).take(size);
     let shown: Vec<Value> = page
         .filter(|change| kinds.is_empty() || kinds.contains(&change.kind))
         .filter(|change| label.is_none_or(|label| concerns(change, label)))
-        .map(|change| show(change))
+        .map(show)
         .collect();
     let mut answer = Map::new();
     answer.insert("historyId".to_owned(), mailbox.history_id.to_string().into());

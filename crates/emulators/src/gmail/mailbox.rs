@@ -126,6 +126,12 @@ impl Mailbox {
         self.messages.get(id).ok_or_else(Problem::not_found)
     }
 
+    /// Changes after this one: their ids only grow.
+    pub(super) fn since(&self, id: u64) -> &[Change] {
+        let first = self.history.partition_point(|change| change.id <= id);
+        self.history.get(first..).unwrap_or_default()
+    }
+
     /// A thread's mails, oldest first.
     pub(super) fn thread(&self, id: &str) -> Result<Vec<&Stored>, Problem> {
         let found: Vec<_> =

@@ -77,6 +77,9 @@ pub(super) fn joined(
 
 /// The thread that arriving mail joins.
 pub(super) fn thread_of(mailbox: &Mailbox, summary: &Summary) -> Option<String> {
+    if summary.references.is_empty() {
+        return None;
+    }
     let found = mailbox.messages.values().rev().find(|stored| belongs(summary, stored));
     found.map(|stored| stored.thread_id.clone())
 }

@@ -127,7 +127,7 @@ impl Held {
             let is_named = labels.iter().any(|label| watch.label_ids.contains(label));
             watch.label_ids.is_empty() || is_named != watch.excludes
         };
-        let mut changes = mailbox.history.iter().filter(|change| change.id > before);
+        let mut changes = mailbox.since(before).iter();
         if !changes.any(|change| concerns(&change.label_ids) || concerns(&change.changed)) {
             return;
         }
