@@ -15,8 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ends;
 use crate::in_hand::{FIRST_LOOK, InHand};
 
-/// After how long a person is asked about a send whose outcome is unknown.
-pub const ASK_AFTER: Duration = Duration::from_secs(600);
+pub use store::doubt_decisions::ASK_AFTER;
 
 /// Doubts looked at in one round, one after another: they are rare, and two with the
 /// same text must not both take the same message for theirs.

@@ -26,6 +26,7 @@ mod attachments;
 mod body;
 mod conversations;
 mod customers;
+mod deliveries;
 mod desk;
 mod docs;
 mod health;
@@ -117,6 +118,9 @@ fn documented() -> OpenApiRouter<Desk> {
         .routes(routes!(actions::reply))
         .routes(routes!(actions::give_back))
         .routes(routes!(actions::close))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::sent))
+        .routes(routes!(deliveries::resend))
         .routes(routes!(pipeline::test))
         .routes(routes!(docs::document))
 }

@@ -1,5 +1,6 @@
 //! The outlet to WhatsApp, against an emulator of the provider that counts.
 
+mod decisions;
 mod doubts;
 mod receipts;
 mod sending;

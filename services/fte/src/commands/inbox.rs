@@ -1,4 +1,4 @@
-//! `fte inbox`: what waits for a person, and a person's actions on it.
+//! `fte inbox`: what waits for a person, sends in doubt among it, and a person's actions.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::api::{Api, ApiSettings};
 use crate::output::{line, table};
 
-/// List and answer the conversations that wait for a person
+/// List and answer what waits for a person: conversations, and sends in doubt
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -27,6 +27,10 @@ enum Action {
     Take { conversation: String },
     /// Answer the customer; takes the conversation first
     Reply { conversation: String, text: String },
+    /// Say that a send in doubt has arrived
+    Sent { delivery: String },
+    /// Send a delivery in doubt again: the customer may have it twice then
+    Resend { delivery: String },
     /// Give a conversation back to the agent
     Return { conversation: String },
     /// Close a conversation for good
@@ -50,6 +54,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Action::Reply { conversation, text } => {
             act(&api, &conversation, "reply", json!({ "text": text })).await?;
         }
+        Action::Sent { delivery } => decide(&api, &delivery, "sent").await?,
+        Action::Resend { delivery } => decide(&api, &delivery, "resend").await?,
         Action::Return { conversation } => act(&api, &conversation, "return", json!({})).await?,
         Action::Close { conversation, resolved } => {
             act(&api, &conversation, "close", json!({ "resolved": resolved })).await?;
@@ -65,16 +71,49 @@ async fn waiting(api: &Api) -> anyhow::Result<Vec<Value>> {
 
 async fn list(api: &Api) -> anyhow::Result<()> {
     let rows = waiting(api).await?;
-    if rows.is_empty() {
+    let doubts = doubts(api).await?;
+    if rows.is_empty() && doubts.is_empty() {
         return Ok(line("nothing waits for a person")?);
     }
-    let columns =
-        ["ticket_ref", "waits_since", "person", "channel", "category", "priority", "subject", "id"];
+    if !rows.is_empty() {
+        let columns = [
+            "ticket_ref",
+            "waits_since",
+            "person",
+            "channel",
+            "category",
+            "priority",
+            "subject",
+            "id",
+        ];
+        show(columns, &rows)?;
+    }
+    if !doubts.is_empty() {
+        line("\nDid these arrive? `fte inbox sent <id>`, or `fte inbox resend <id>`:")?;
+        show(["ticket_ref", "since", "outlet", "excerpt", "reason", "id"], &doubts)?;
+    }
+    Ok(())
+}
+
+fn show<const N: usize>(columns: [&str; N], rows: &[Value]) -> anyhow::Result<()> {
     let mut table = table(columns);
-    for row in &rows {
+    for row in rows {
         table.add_row(columns.map(|name| text(row, name)));
     }
     Ok(line(table.to_string())?)
+}
+
+/// The sends in doubt that looking up has not settled in time.
+async fn doubts(api: &Api) -> anyhow::Result<Vec<Value>> {
+    let answer = api.get("/deliveries?state=outcome_unknown").await?;
+    let mut rows = answer.get("deliveries").and_then(Value::as_array).cloned().unwrap_or_default();
+    rows.retain(|row| row.get("is_asked").and_then(Value::as_bool).unwrap_or_default());
+    Ok(rows)
+}
+
+async fn decide(api: &Api, delivery: &str, action: &str) -> anyhow::Result<()> {
+    let answer = api.post(&format!("/deliveries/{delivery}/{action}"), json!({})).await?;
+    Ok(line(serde_json::to_string_pretty(&answer)?)?)
 }
 
 fn text(row: &Value, name: &str) -> String {

@@ -31,6 +31,7 @@ fn the_document_names_every_route_and_who_may_use_it() {
             "get /conversations/{id} *",
             "get /conversations/{id}/messages/{message_id}/attachments/{n} *",
             "get /customers/lookup *",
+            "get /deliveries *",
             "get /health",
             "get /health/detailed",
             "get /openapi.json",
@@ -38,6 +39,8 @@ fn the_document_names_every_route_and_who_may_use_it() {
             "post /conversations/{id}/reply *",
             "post /conversations/{id}/return *",
             "post /conversations/{id}/take *",
+            "post /deliveries/{id}/resend *",
+            "post /deliveries/{id}/sent *",
             "post /test/queue *",
         ]
     );

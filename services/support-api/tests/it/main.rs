@@ -10,6 +10,7 @@
 mod access;
 mod actions;
 mod attachments;
+mod deliveries;
 mod documents;
 mod health;
 mod lookups;
