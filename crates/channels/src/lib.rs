@@ -16,6 +16,7 @@ pub mod phone;
 mod plain;
 pub mod pubsub;
 pub mod split;
+pub mod staff_mail;
 pub mod twilio;
 mod verified;
 pub mod web_form;

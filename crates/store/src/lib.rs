@@ -18,6 +18,7 @@ pub mod doubt_decisions;
 pub mod due_turns;
 mod error;
 pub mod facts;
+pub mod hand_off_mails;
 pub mod hand_off_notices;
 pub mod health;
 pub mod identity;

@@ -3,12 +3,13 @@
 
 mod account;
 mod bounces;
-mod pause;
+pub(crate) mod pause;
 mod recovery;
+pub(crate) mod sent;
 mod status_links;
 mod worker;
 
-pub(crate) use account::{account, start};
+pub(crate) use account::{REQUEST_LIMIT, account, start};
 pub use bounces::Bounces;
 pub use recovery::MailRecovery;
 pub use status_links::{StatusLinks, StatusMails};

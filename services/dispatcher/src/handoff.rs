@@ -1,18 +1,21 @@
 //! Telling people of hand-offs, beside the list in which every hand-off stands: by a
 //! signed webhook, and by mail where that does not work.
 
+mod mail;
 mod schedule;
 mod settings;
 mod webhook;
 
+use channels::handoff::escalation::Escalation;
 use chassis::SettingsError;
 use contract::HandOff;
 use sqlx::PgPool;
-use store::hand_off_notices::Way;
+use store::hand_off_notices::{End, Notice, Way};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Config, Tasks};
 
+pub use mail::HandoffMail;
 pub use settings::HandoffSettings;
 pub use webhook::{HandoffTuning, HandoffWebhook};
 
@@ -46,7 +49,7 @@ pub(crate) fn start(
     shutdown: &CancellationToken,
 ) -> Result<Ways, SettingsError> {
     let endpoint = config.handoff.endpoint(config.allow_loopback)?;
-    let ways = Ways { webhook: endpoint.is_some(), mail: false };
+    let ways = Ways { webhook: endpoint.is_some(), mail: config.mail.gmail.optional()?.is_some() };
     match endpoint {
         Some(endpoint) => {
             let (origin, tuning) = (config.twilio.public.first(), HandoffTuning::default());
@@ -56,4 +59,33 @@ pub(crate) fn start(
         None => tracing::info!("no webhook for hand-offs: they stand in the list"),
     }
     Ok(ways)
+}
+
+fn escalation(notice: &Notice) -> Escalation {
+    Escalation {
+        hand_off: notice.hand_off.0.clone(),
+        conversation_id: notice.conversation_id,
+        channel: notice.channel,
+        ticket_ref: notice.ticket_ref.clone(),
+        customer_id: notice.customer_id,
+        last_message: notice.last_message.clone(),
+        respond_by: notice.respond_by,
+        at: notice.created_at,
+    }
+}
+
+fn report(notice: &Notice, end: &End) {
+    let (id, attempt) = (notice.delivery_id, notice.attempt);
+    match end {
+        End::Delivered => tracing::info!(delivery.id = %id, attempt, "a hand-off was told"),
+        End::Again { reason, .. } => {
+            tracing::warn!(delivery.id = %id, attempt, reason, "a hand-off was not told, comes again");
+        }
+        End::GaveUp { reason } => {
+            tracing::error!(delivery.id = %id, attempt, reason, "a hand-off could not be told");
+        }
+        End::Gone { reason } => {
+            tracing::error!(delivery.id = %id, reason, "the endpoint of hand-offs is switched off");
+        }
+    }
 }

@@ -38,7 +38,7 @@ pub use doubts::ASK_AFTER;
 pub use email::{
     Bounces, MailRecovery, MailTuning, MailWorker, Ourselves, StatusLinks, StatusMails,
 };
-pub use handoff::{HandoffSettings, HandoffTuning, HandoffWebhook, Ways};
+pub use handoff::{HandoffMail, HandoffSettings, HandoffTuning, HandoffWebhook, Ways};
 pub use intake::Intake;
 pub use outlet::{Outlet, SendError, Wakers};
 pub use whatsapp::{Receipts, Recovery, Tuning, WhatsappWorker};

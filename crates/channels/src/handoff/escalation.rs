@@ -32,6 +32,11 @@ impl Escalation {
         format!("msg_{}", self.hand_off.hand_off_id.as_uuid().simple())
     }
 
+    /// The beginning of the newest message.
+    pub fn excerpt(&self) -> Option<String> {
+        self.last_message.as_deref().map(|text| cut(text, MOST_EXCERPT))
+    }
+
     /// The body of the webhook. `origin` is where people find the conversation.
     pub fn payload(&self, origin: &str) -> String {
         let Self { hand_off, conversation_id, .. } = self;
@@ -57,8 +62,7 @@ impl Escalation {
                 },
                 "conversation_id": conversation_id,
                 "summary": cut(&hand_off.summary, MOST_SUMMARY),
-                "last_message_excerpt":
-                    self.last_message.as_deref().map(|text| cut(text, MOST_EXCERPT)),
+                "last_message_excerpt": self.excerpt(),
                 "sla_due_at": time(self.respond_by),
                 "links": { "console": console },
             },
@@ -90,13 +94,13 @@ fn cut(text: &str, most: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use contract::{HandOffId, IdentityLevel, Priority};
     use serde_json::Value;
 
     use super::*;
 
-    fn escalation(text: &str) -> Escalation {
+    pub(crate) fn escalation(text: &str) -> Escalation {
         Escalation {
             hand_off: HandOff {
                 hand_off_id: HandOffId::named("hand-off"),

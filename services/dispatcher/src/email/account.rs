@@ -13,10 +13,11 @@ use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{Bounces, MailRecovery, MailTuning, MailWorker, Ourselves, StatusLinks, StatusMails};
+use crate::handoff::HandoffMail;
 use crate::{Config, MailSettings, Parts, Tasks, consume};
 
 /// How long one request may take: our mails are short.
-const REQUEST_LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(20);
 
 /// A mailbox that can be reached, and its address.
 pub(crate) struct Account {
@@ -62,6 +63,10 @@ pub(crate) fn start(
     tasks.spawn(recovery.run(shutdown.clone()));
     let bounces = Bounces::new(pool.clone(), outbox.clone());
     consume(Topic::EmailInbound, bounces, tasks, bus, shutdown);
+    let origin = config.twilio.public.first().to_owned();
+    let (mailbox, us) = (Arc::clone(&client), ourselves.clone());
+    let notices = HandoffMail::new(pool.clone(), mailbox, us, origin);
+    tasks.spawn(notices.run(shutdown.clone()));
     match &config.mail.secret {
         Some(secret) => {
             let tokens = StatusTokens::new(secret.expose_secret().as_bytes(), None)?;

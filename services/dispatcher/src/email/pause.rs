@@ -11,19 +11,19 @@ use tokio::time::Instant;
 const WITHOUT_ACCESS: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
-pub(super) struct Pause {
+pub(crate) struct Pause {
     until: Mutex<Option<Instant>>,
 }
 
 impl Pause {
     /// Whether requests may start.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
         until.is_none_or(|until| until <= Instant::now())
     }
 
     /// Takes note of what concerns the mailbox as a whole. Returns how long it takes.
-    pub(super) fn note(&self, error: &Error) -> Option<Duration> {
+    pub(crate) fn note(&self, error: &Error) -> Option<Duration> {
         let wait = match error {
             Error::RateLimited { after, .. } => (*after)?,
             Error::AuthBroken { .. } => WITHOUT_ACCESS,

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use channels::compose::DELIVERY_HEADER;
 use channels::gmail::{self, GmailClient};
 use sqlx::PgPool;
 use store::Error;
@@ -16,19 +15,11 @@ use store::mail_sends;
 use store::outbox::OutboxPublisher;
 use tokio_util::sync::CancellationToken;
 
+use super::sent::{Places, find_sent, message_id};
 use crate::doubts::{self, Doubts, Look};
-
-const MESSAGE_ID: &str = "Message-ID";
-const SENT: &str = "SENT";
 
 /// Message-IDs read back, and drafts cleared away, in one round.
 const READ_AT_ONCE: i64 = 10;
-
-/// Mails to one address among which one in doubt is searched.
-const SEARCHED: usize = 10;
-
-/// By how much Google's clock and the database's may differ.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
 
 /// Looks mails in doubt up at Gmail.
 pub struct MailRecovery(Doubts<Mailbox>);
@@ -84,7 +75,11 @@ impl Look for Mailbox {
                 }
             }
         }
-        match self.find_sent(doubt, mail.draft_thread.as_deref()).await {
+        let places = Places {
+            thread: mail.draft_thread.as_deref(),
+            to: doubt.address.as_deref().zip(doubt.attempted_at),
+        };
+        match find_sent(&self.client, id, places).await {
             Ok(found) => Ok(found.map(|id| Ending::Accepted { provider_id: Some(id) })),
             Err(error) => {
                 tracing::warn!(delivery.id = %id, %error, "a doubt stays");
@@ -102,9 +97,8 @@ impl Look for Mailbox {
 impl Mailbox {
     async fn read_back(&self) -> Result<(), Error> {
         for sent in mail_sends::not_read_back(&self.pool, READ_AT_ONCE).await? {
-            let rfc822_id = match self.client.metadata(&sent.gmail_id, &[MESSAGE_ID]).await {
-                Ok(mail) => mail.header(MESSAGE_ID).map(bare).filter(|id| !id.is_empty()),
-                Err(gmail::Error::NotFound | gmail::Error::Permanent { .. }) => None,
+            let rfc822_id = match message_id(&self.client, &sent.gmail_id).await {
+                Ok(id) => id,
                 Err(error) => {
                     tracing::info!(delivery.id = %sent.id, %error, "its Message-ID is read later");
                     return Ok(());
@@ -131,53 +125,9 @@ impl Mailbox {
         }
         Ok(())
     }
-
-    /// Gmail's id of the mail that this delivery has become, in the thread of its draft or
-    /// among what was sent to its address: a mail that joins no thread may leave its draft's.
-    /// That there is none proves nothing: it is looked for again.
-    async fn find_sent(
-        &self,
-        doubt: &Doubt,
-        thread: Option<&str>,
-    ) -> Result<Option<String>, gmail::Error> {
-        let id = doubt.delivery.id.to_string();
-        if let Some(thread) = thread {
-            let mails = match self.client.thread(thread, &[DELIVERY_HEADER]).await {
-                Err(gmail::Error::NotFound) => Vec::new(),
-                mails => mails?,
-            };
-            if let Some(mail) = mails.into_iter().find(|mail| is_sent_for(mail, &id)) {
-                return Ok(Some(mail.id));
-            }
-        }
-        let (Some(to), Some(attempted_at)) = (doubt.address.as_deref(), doubt.attempted_at) else {
-            return Ok(None);
-        };
-        let after = attempted_at.timestamp() - CLOCKS_DIFFER.as_secs().cast_signed();
-        let sent = self.client.list(&format!("in:sent to:{to} after:{after}"), None).await?;
-        for listed in sent.messages.into_iter().take(SEARCHED) {
-            match self.client.metadata(&listed.id, &[DELIVERY_HEADER]).await {
-                Ok(mail) if is_sent_for(&mail, &id) => return Ok(Some(mail.id)),
-                Ok(_) | Err(gmail::Error::NotFound) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// Whether this mail has gone out for this delivery.
-fn is_sent_for(mail: &gmail::Metadata, delivery_id: &str) -> bool {
-    mail.label_ids.iter().any(|label| label == SENT)
-        && mail.header(DELIVERY_HEADER).map(str::trim) == Some(delivery_id)
 }
 
 /// It goes again: that it was not sent is proven.
 fn unsent(reason: &str) -> Ending {
     Ending::Again { after: Duration::ZERO, reason: reason.to_owned() }
-}
-
-/// A Message-ID without its angle brackets.
-fn bare(id: &str) -> String {
-    id.trim().trim_start_matches('<').trim_end_matches('>').to_owned()
 }

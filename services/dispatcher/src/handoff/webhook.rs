@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channels::handoff::endpoint::{Endpoint, REQUEST_LIMIT, Told};
-use channels::handoff::escalation::Escalation;
 use sqlx::PgPool;
 use store::hand_off_notices::{self, End, Notice, Way};
 use store::{Error, retry_serialization};
@@ -13,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ways, schedule};
+use super::{Ways, escalation, report, schedule};
 use crate::in_hand::chain;
 
 /// Requests under way: one that hangs holds back few others.
@@ -156,19 +155,6 @@ impl HandoffWebhook {
     }
 }
 
-fn escalation(notice: &Notice) -> Escalation {
-    Escalation {
-        hand_off: notice.hand_off.0.clone(),
-        conversation_id: notice.conversation_id,
-        channel: notice.channel,
-        ticket_ref: notice.ticket_ref.clone(),
-        customer_id: notice.customer_id,
-        last_message: notice.last_message.clone(),
-        respond_by: notice.respond_by,
-        at: notice.created_at,
-    }
-}
-
 fn end(told: Told, notice: &Notice) -> End {
     let (reason, after, throttled_for) = match told {
         Told::Delivered => return End::Delivered,
@@ -181,21 +167,5 @@ fn end(told: Told, notice: &Notice) -> End {
     match schedule::wait(notice.attempt, notice.delivery_id) {
         Some(wait) => End::Again { after: wait.max(after), reason, throttled_for },
         None => End::GaveUp { reason },
-    }
-}
-
-fn report(notice: &Notice, end: &End) {
-    let (id, attempt) = (notice.delivery_id, notice.attempt);
-    match end {
-        End::Delivered => tracing::info!(delivery.id = %id, attempt, "a hand-off was told"),
-        End::Again { reason, .. } => {
-            tracing::warn!(delivery.id = %id, attempt, reason, "a hand-off was not told, comes again");
-        }
-        End::GaveUp { reason } => {
-            tracing::error!(delivery.id = %id, attempt, reason, "a hand-off could not be told");
-        }
-        End::Gone { reason } => {
-            tracing::error!(delivery.id = %id, reason, "the endpoint of hand-offs is switched off");
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! Telling people of hand-offs, against a receiver that checks and remembers.
 
+mod mail;
+
 use std::time::Duration;
 
 use bus::BatchHandler as _;
