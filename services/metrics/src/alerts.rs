@@ -9,7 +9,7 @@ use chassis::problem::Problem;
 use clap::Args;
 use serde::Serialize;
 use store::facts::{self, ChannelSums};
-use store::health;
+use store::{hand_off_notices, health};
 use utoipa::ToSchema;
 
 use crate::channels::{ratio, refused};
@@ -17,6 +17,9 @@ use crate::{Figures, docs, histogram};
 
 /// The window of the alerts that are rates or percentiles.
 const HOUR: Duration = Duration::from_secs(3_600);
+
+/// From when on a hand-off counts as untold: two attempts and a mail are quicker.
+const UNTOLD_AFTER: Duration = Duration::from_secs(600);
 
 /// Above what an alert fires.
 #[derive(Debug, Clone, Args)]
@@ -40,6 +43,9 @@ pub struct AlertSettings {
     /// Sends of which nobody knows whether they arrived
     #[arg(long, env = "FTE_ALERT_SENDS_IN_DOUBT", default_value_t = 0)]
     pub alert_sends_in_doubt: u32,
+    /// Hand-offs that wait and of which no person could be told for ten minutes
+    #[arg(long, env = "FTE_ALERT_HAND_OFFS_UNTOLD", default_value_t = 0)]
+    pub alert_hand_offs_untold: u32,
 }
 
 /// Every alert, firing or not.
@@ -69,6 +75,7 @@ enum AlertName {
     OverdueConversations,
     DeadLetters,
     SendsInDoubt,
+    HandOffsUntold,
 }
 
 impl Alert {
@@ -98,6 +105,7 @@ struct Measured {
     overdue: i64,
     dead_letters: Option<usize>,
     in_doubt: i64,
+    untold: i64,
 }
 
 async fn measure(figures: &Figures) -> Result<Measured, store::Error> {
@@ -108,6 +116,7 @@ async fn measure(figures: &Figures) -> Result<Measured, store::Error> {
         overdue: health::overdue_conversations(pool).await?,
         dead_letters: figures.letters.count().await,
         in_doubt: health::sends_in_doubt(pool).await?,
+        untold: hand_off_notices::untold(pool, UNTOLD_AFTER).await?,
     })
 }
 
@@ -147,6 +156,11 @@ fn judge(thresholds: &AlertSettings, measured: &Measured) -> Vec<Alert> {
             AlertName::SendsInDoubt,
             thresholds.alert_sends_in_doubt.into(),
             count(measured.in_doubt),
+        ),
+        Alert::of(
+            AlertName::HandOffsUntold,
+            thresholds.alert_hand_offs_untold.into(),
+            count(measured.untold),
         ),
     ]
 }
@@ -194,7 +208,7 @@ mod tests {
     fn firing(measured: &Measured) -> Vec<AlertName> {
         let thresholds = Settings::parse_from(["x"]).alerts;
         let alerts = judge(&thresholds, measured);
-        assert_eq!(alerts.len(), 6);
+        assert_eq!(alerts.len(), 7);
         alerts.into_iter().filter(|alert| alert.firing).map(|alert| alert.name).collect()
     }
 
@@ -225,8 +239,9 @@ mod tests {
             overdue: 1,
             dead_letters: Some(1),
             in_doubt: 1,
+            untold: 1,
         };
 
-        assert_eq!(firing(&above).len(), 6);
+        assert_eq!(firing(&above).len(), 7);
     }
 }
