@@ -79,7 +79,8 @@ impl HandoffMail {
             hand_off_notices::begin(&self.pool, Way::Mail, NO_ENDPOINT, AT_ONCE, LEASE, false)
         })
         .await?;
-        let start_until = Instant::now() + LEASE - 2 * REQUEST_LIMIT;
+        // A request may wait for its quota, and be asked once more with a new token.
+        let start_until = Instant::now() + LEASE - 4 * REQUEST_LIMIT;
         let met = look.begun.len() + look.obsolete;
         for notice in look.begun {
             let end = match self.attempt(&notice, start_until).await? {

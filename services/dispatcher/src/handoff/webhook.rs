@@ -124,10 +124,12 @@ impl HandoffWebhook {
         for notice in look.begun {
             under_way.spawn(self.clone().attempt(notice, start_until));
         }
+        // One that could not be written down ends no other.
+        let mut written = Ok(());
         while let Some(joined) = under_way.join_next().await {
-            joined.unwrap_or(Ok(()))?;
+            written = written.and(joined.unwrap_or(Ok(())));
         }
-        Ok(met)
+        written.map(|()| met)
     }
 
     async fn attempt(self, notice: Notice, start_until: Instant) -> Result<(), Error> {
