@@ -141,4 +141,11 @@ fn every_report_of_the_corpus_names_its_delivery_recipient_and_outcome() {
     let remote = mail(&folder, "bounce-gmail-address-not-found.eml").bounce.unwrap();
     assert_eq!(remote.diagnostic, "550-5.1.1 no such user 550 5.1.1 check the spelling");
     assert!(remote.original_message_id.is_some());
+
+    let several = mail(&self::folder("mail-unseen"), "bounce-multi-recipient.eml").bounce.unwrap();
+    assert_eq!(
+        (several.recipient.as_str(), several.status.as_str()),
+        ("gone@example.org", "5.1.1")
+    );
+    assert_eq!(several.action, BounceAction::Failed);
 }

@@ -14,5 +14,6 @@ mod google_library;
 mod handoff;
 mod mail_corpus;
 mod mail_hostile;
+mod mail_properties;
 mod twilio;
 mod twilio_library;
