@@ -50,6 +50,7 @@ pub mod sweeps;
 pub mod threads;
 pub mod ticket_refs;
 pub mod turns;
+mod turns_sql;
 pub mod verify;
 pub mod web_requests;
 pub mod web_status;

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::{
     deliveries, delivery_ends, delivery_sends, identity, inbound_sql, knowledge, mail_sql, outbox,
-    threads, turns, whatsapp,
+    threads, turns_sql, whatsapp,
 };
 
 /// Name, types of parameters that the statement does not tell, their number, text.
@@ -20,8 +20,8 @@ const HOT: [(&str, &str, usize, &str); 14] = [
     ("deliveries::finish", "", 19, delivery_ends::FINISH),
     ("delivery_sends::begin", "(text, bigint, float8, float8)", 4, delivery_sends::BEGIN),
     ("outbox::pending", "(text, uuid[])", 2, outbox::PENDING),
-    ("turns::read", "(uuid[], text, bigint)", 3, turns::READ),
-    ("turns::commit", "", 25, turns::COMMIT),
+    ("turns::read", "(uuid[], text, bigint)", 3, turns_sql::READ),
+    ("turns::commit", "", 25, turns_sql::COMMIT),
     ("knowledge::look_up", "", 1, knowledge::LOOK_UP),
     ("knowledge::sections", "", 1, knowledge::SECTIONS),
 ];
