@@ -136,7 +136,7 @@ pub fn attachment(raw: &[u8], part: u32) -> Option<Attachment> {
     guarded(|| {
         let parts = open(raw)?;
         let index = usize::try_from(part).unwrap_or(usize::MAX);
-        let found = parts.get(index).filter(|part| !part.is_multipart());
+        let found = parts.get(index).filter(|part| body::is_listed(part));
         Ok(found.map(|part| Attachment {
             name: part.file_name(index),
             content_type: part.mime.clone(),

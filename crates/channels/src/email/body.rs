@@ -86,7 +86,8 @@ pub(super) fn attachments(parts: &Parts<'_>) -> Vec<EmailAttachment> {
     listed.take(ATTACHMENTS).collect()
 }
 
-fn is_listed(part: &Part<'_>) -> bool {
+/// Whether a part is a file of the mail.
+pub(super) fn is_listed(part: &Part<'_>) -> bool {
     /// They belong to the mail's form, not to what it brings.
     const FORM: &[&str] = &[
         "application/pkcs7-signature",

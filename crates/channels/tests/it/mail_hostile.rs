@@ -218,6 +218,7 @@ fn a_file_is_told_by_its_part_and_can_be_read_by_it() {
     assert_eq!((read.bytes.as_slice(), read.name.as_str()), (&b"Hello"[..], "invfdp.exe"));
     assert_eq!(read.content_type, "application/x-msdownload");
     assert_eq!(attachment(mail.as_bytes(), 0), None);
+    assert_eq!(attachment(mail.as_bytes(), 1), None);
     assert_eq!(attachment(mail.as_bytes(), 99), None);
 }
 
