@@ -1,4 +1,4 @@
-//! The service as its process runs it: both channels, until shutdown.
+//! The service as its process runs it: every channel, until shutdown.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use identity_resolver::{Config, SERVICE};
 use sqlx::{ConnectOptions as _, PgPool};
 use testkit::{events, wait_for};
 
+use crate::email_world::mail;
 use crate::ticket;
 use crate::whatsapp_world::text;
 
@@ -20,7 +21,7 @@ struct Command {
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
-async fn the_service_reads_both_channels_and_wakes_the_agent(pool: PgPool) {
+async fn the_service_reads_every_channel_and_wakes_the_agent(pool: PgPool) {
     bus::migrate(&pool).await.unwrap();
     let log = BusConfig::Postgres(PostgresConfig::default());
     let bus = Bus::connect(log, pool.clone()).await.unwrap();
@@ -43,15 +44,16 @@ async fn the_service_reads_both_channels_and_wakes_the_agent(pool: PgPool) {
     let records = vec![
         Record::of(&text(1, 0, "How do I export a board?")),
         Record::of(&events::submission(ticket(1))),
+        Record::of(&mail(1, "How do I export a board?")),
     ];
     bus.publisher().publish_all(records).await.unwrap();
 
-    wait_for("both messages and their wake-ups", async || {
+    wait_for("three messages and their wake-ups", async || {
         let stored = "select count(*) from messages";
         let woken = "select count(*) from message_queue where topic = 'fte.tickets.incoming'";
         let count =
             async |query| sqlx::query_scalar::<_, i64>(query).fetch_one(&pool).await.unwrap();
-        (count(stored).await, count(woken).await) == (2, 2)
+        (count(stored).await, count(woken).await) == (3, 3)
     })
     .await;
     context.shutdown.cancel();
