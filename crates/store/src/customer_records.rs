@@ -39,6 +39,9 @@ pub enum Outcome {
     SameAs(u64),
 }
 
+/// Line and outcome of every entry of a batch.
+pub type Outcomes = Vec<(u64, Outcome)>;
+
 /// A load in batches; one per file.
 #[derive(Debug)]
 pub struct Load<'a> {
@@ -52,7 +55,7 @@ pub struct Load<'a> {
 /// What a batch comes to.
 #[derive(Default)]
 struct Sorted<'a> {
-    outcomes: Vec<(u64, Outcome)>,
+    outcomes: Outcomes,
     writes: Vec<(CustomerId, &'a Entry)>,
 }
 
@@ -70,7 +73,7 @@ impl<'a> Load<'a> {
 
     /// Writes one batch in one transaction, in which a dry run changes its mind. The
     /// outcomes are in no particular order.
-    pub async fn batch(&mut self, entries: &[Entry]) -> Result<Vec<(u64, Outcome)>, Error> {
+    pub async fn batch(&mut self, entries: &[Entry]) -> Result<Outcomes, Error> {
         let this = &*self;
         let (outcomes, taken) = retry_serialization(|| this.attempt(entries)).await?;
         self.taken.extend(taken);
@@ -80,7 +83,7 @@ impl<'a> Load<'a> {
     async fn attempt(
         &self,
         entries: &[Entry],
-    ) -> Result<(Vec<(u64, Outcome)>, Vec<(CustomerId, u64)>), Error> {
+    ) -> Result<(Outcomes, Vec<(CustomerId, u64)>), Error> {
         let mut tx = self.pool.begin().await?;
         let mut sorted = self.sort(&mut tx, entries).await?;
         let changed = write(&mut tx, &sorted.writes).await?;
