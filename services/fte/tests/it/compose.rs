@@ -21,6 +21,10 @@ struct File {
     _service: Value,
     #[serde(rename = "x-environment")]
     _environment: Value,
+    #[serde(rename = "x-twilio")]
+    _twilio: Value,
+    #[serde(rename = "x-gmail")]
+    _gmail: Value,
     services: BTreeMap<String, Container>,
     volumes: BTreeMap<String, Option<Value>>,
 }
