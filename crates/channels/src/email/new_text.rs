@@ -6,8 +6,13 @@ use super::lists::QUOTES;
 /// An attribution wraps over so many lines at most.
 const WRAPPED: usize = 4;
 
+/// Lines that are looked at. Nobody writes more anew, and looking for where an answer
+/// ends takes longer the more there are.
+const MOST_LINES: usize = 10_000;
+
 /// The new part. Empty only where the whole is; what has no new words stays whole.
 pub(super) fn new_text(lines: &[Line]) -> Vec<Line> {
+    let lines = lines.get(..MOST_LINES).unwrap_or(lines);
     let kept = without_signature(without_quotes(lines));
     if words(kept) > 0 { kept.to_vec() } else { lines.to_vec() }
 }
@@ -51,12 +56,12 @@ fn has_new_words(lines: &[Line]) -> bool {
 /// Whether new words follow the quote that starts here: answers between its lines.
 fn is_answered_below(rest: &[Line]) -> bool {
     let is_marked = rest.iter().find(|line| !line.is_blank()).is_some_and(|line| line.quote > 0);
-    let after = rest.iter().skip_while(|line| line.is_blank() || line.quote > 0);
-    let after: Vec<Line> = after.cloned().collect();
-    let new = without_signature(&after).iter().filter(|line| line.quote == 0);
-    is_marked
-        && !after.first().is_some_and(|line| is_signature(&line.text))
-        && new.map(|line| count(&line.text)).sum::<usize>() > 0
+    let after = rest.iter().position(|line| !line.is_blank() && line.quote == 0);
+    let Some(after) = after.filter(|_| is_marked).and_then(|at| rest.get(at..)) else {
+        return false;
+    };
+    !after.first().is_some_and(|line| is_signature(&line.text))
+        && without_signature(after).iter().any(|line| line.quote == 0 && count(&line.text) > 0)
 }
 
 /// Quoted lines at the end, and the line that says whose they are.
@@ -196,10 +201,11 @@ fn is_signature(text: &str) -> bool {
 /// Cuts a signature, what a telephone adds and legal notices, where words stand above.
 fn without_signature(lines: &[Line]) -> &[Line] {
     let mut kept = trimmed(lines);
-    for at in 0..kept.len() {
+    // Each line is looked at a few times at most: a mail may have half a million.
+    let first_words = kept.iter().position(|line| count(&line.text) > 0).unwrap_or(kept.len());
+    for at in first_words + 1..kept.len() {
         let (above, below) = kept.split_at_checked(at).unwrap_or((kept, &[]));
-        if words(above) > 0
-            && below.first().is_some_and(|line| line.quote == 0)
+        if below.first().is_some_and(|line| line.quote == 0 && !line.is_blank())
             && is_end(above, below)
         {
             kept = trimmed(above);
@@ -207,7 +213,7 @@ fn without_signature(lines: &[Line]) -> &[Line] {
         }
     }
     while let Some((last, above)) = kept.split_last() {
-        if words(above) == 0 || last.quote > 0 || !is_sent_from(&last.text) {
+        if last.quote > 0 || !is_sent_from(&last.text) || words(above) == 0 {
             break;
         }
         kept = trimmed(above);
@@ -219,16 +225,16 @@ fn is_end(above: &[Line], below: &[Line]) -> bool {
     /// A signature; what is longer is a text with a line of two dashes in it.
     const LINES: usize = 15;
     let Some(first) = below.first() else { return false };
-    let rest = below.iter().filter(|line| !line.is_blank()).count();
+    let is_short = || below.iter().filter(|line| !line.is_blank()).nth(LINES).is_none();
     let opens_paragraph = above.last().is_none_or(|line| line.is_blank() || is_rule(&line.text, 3));
     let lower = first.text.trim().trim_start_matches(['*', '_', '-', ' ']).to_lowercase();
-    let next = below.get(1..).unwrap_or_default().iter().find(|line| !line.is_blank());
+    let next = || below.get(1..).unwrap_or_default().iter().find(|line| !line.is_blank());
     let list_footer = is_rule(&first.text, 20)
-        && next.is_some_and(|line| {
+        && next().is_some_and(|line| {
             let text = line.text.to_lowercase();
             QUOTES.list_footers.iter().any(|footer| text.contains(footer.as_str()))
         });
-    (first.text == "-- " || is_signature(&first.text) && rest <= LINES)
+    (first.text == "-- " || is_signature(&first.text) && is_short())
         || opens_paragraph && QUOTES.notices.iter().any(|notice| lower.starts_with(notice.as_str()))
         || list_footer
 }
