@@ -3,6 +3,7 @@
 mod backoff;
 pub(crate) mod data;
 pub(crate) mod database;
+pub(crate) mod gmail;
 pub(crate) mod in_process;
 pub(crate) mod log;
 pub(crate) mod origin;

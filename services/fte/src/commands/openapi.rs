@@ -22,6 +22,7 @@ fn document() -> anyhow::Result<String> {
     let mut merged = support_api::openapi();
     merged.merge(webform_ingress::openapi());
     merged.merge(whatsapp_ingress::openapi());
+    merged.merge(gmail_ingress::openapi());
     merged.merge(metrics::openapi());
     Ok(merged.to_pretty_json()? + "\n")
 }

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::commands::{kb, migrate};
 use crate::up::data::DataFolder;
 use crate::up::database::Database;
+use crate::up::gmail::Gmail;
 use crate::up::log::{self, Log};
 use crate::up::origin::Origin;
 use crate::up::settings::Settings;
@@ -161,6 +162,9 @@ async fn serve(
     twilio.tell(&mut settings, folder, &url)?;
     let is_found = !arguments.ephemeral && arguments.data == Path::new(DATA_FOLDER);
     say("whatsapp", &twilio.describe(is_found));
+    let gmail = Gmail::start(folder, &url).await?;
+    gmail.tell(&mut settings);
+    say("email", &gmail.describe(is_found));
     told::write_environment(folder, &settings, &url, token.as_deref())?;
     let (origin, mut tasks) = start_services(arguments, context, settings).await?;
     let (router, shutdown) = (origin.clone().router(), context.shutdown.clone());

@@ -9,6 +9,7 @@ use crate::up::settings::Settings;
 pub(crate) enum Service {
     WebformIngress,
     WhatsappIngress,
+    GmailIngress,
     IdentityResolver,
     Agent,
     Dispatcher,
@@ -18,9 +19,10 @@ pub(crate) enum Service {
 
 impl Service {
     /// In the order of the flow.
-    pub(crate) const ALL: [Service; 7] = [
+    pub(crate) const ALL: [Service; 8] = [
         Service::WebformIngress,
         Service::WhatsappIngress,
+        Service::GmailIngress,
         Service::IdentityResolver,
         Service::Agent,
         Service::Dispatcher,
@@ -33,6 +35,7 @@ impl Service {
         match self {
             Service::WebformIngress => "webform-ingress",
             Service::WhatsappIngress => whatsapp_ingress::NAME,
+            Service::GmailIngress => gmail_ingress::NAME,
             Service::IdentityResolver => "identity-resolver",
             Service::Agent => "agent",
             Service::Dispatcher => "dispatcher",
@@ -51,6 +54,7 @@ impl Service {
         match (parts.next().unwrap_or_default(), parts.next()) {
             ("support", _) => Service::WebformIngress,
             ("webhooks", Some("whatsapp")) => Service::WhatsappIngress,
+            ("webhooks", Some("gmail")) => Service::GmailIngress,
             ("metrics", _) => Service::Metrics,
             _ => Service::SupportApi,
         }
@@ -61,6 +65,7 @@ impl Service {
         match self {
             Service::WebformIngress => chassis::describe::<webform_ingress::Config>(),
             Service::WhatsappIngress => chassis::describe::<whatsapp_ingress::Config>(),
+            Service::GmailIngress => chassis::describe::<gmail_ingress::Config>(),
             Service::IdentityResolver => chassis::describe::<identity_resolver::Config>(),
             Service::Agent => chassis::describe::<agent::Config>(),
             Service::Dispatcher => chassis::describe::<dispatcher::Config>(),
@@ -82,6 +87,9 @@ impl Service {
             }
             Service::WhatsappIngress => {
                 Box::pin(whatsapp_ingress::run(settings.configure(name)?, context)).await
+            }
+            Service::GmailIngress => {
+                Box::pin(gmail_ingress::run(settings.configure(name)?, context)).await
             }
             Service::Dispatcher => {
                 Box::pin(dispatcher::run(settings.configure(name)?, context)).await
@@ -107,6 +115,7 @@ mod tests {
             ("/metrics/channels", Service::Metrics),
             ("/webhooks/whatsapp", Service::WhatsappIngress),
             ("/webhooks/whatsapp/status", Service::WhatsappIngress),
+            ("/webhooks/gmail", Service::GmailIngress),
             ("/webhooks", Service::SupportApi),
             ("/health/detailed", Service::SupportApi),
             ("/", Service::SupportApi),

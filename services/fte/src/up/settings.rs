@@ -24,6 +24,11 @@ struct Only<C: Args> {
     config: C,
 }
 
+/// Whether the environment says one of these: then the whole group is its matter.
+pub(crate) fn is_any_set(names: &[&str]) -> bool {
+    names.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
 impl Settings {
     pub(crate) fn set(&mut self, name: &'static str, value: impl Into<String>) {
         self.0.insert(name, value.into());

@@ -10,7 +10,7 @@ use crate::up::data::DataFolder;
 use crate::up::database::Database;
 use crate::up::log::Log;
 use crate::up::settings::Settings;
-use crate::up::twilio;
+use crate::up::{gmail, twilio};
 
 const SECRET: &str = "secret";
 const OPERATOR: &str = "operator";
@@ -81,7 +81,9 @@ pub(crate) fn write_environment(
     url: &str,
     token: Option<&str>,
 ) -> anyhow::Result<()> {
-    let shared = ["DATABASE_URL", "FTE_BUS", "KAFKA_BOOTSTRAP_SERVERS", twilio::EMULATOR_URL];
+    let emulators = [twilio::EMULATOR_URL, gmail::EMULATOR_URL];
+    let shared = ["DATABASE_URL", "FTE_BUS", "KAFKA_BOOTSTRAP_SERVERS"];
+    let shared = [&shared[..], &emulators].concat();
     let mut values: Vec<_> = settings.iter().filter(|(name, _)| shared.contains(name)).collect();
     values.push(("FTE_URL", url));
     values.extend(token.map(|token| ("FTE_OPERATOR_TOKEN", token)));

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use emulators::twilio::{Settings as Account, TwilioEmulator};
 
 use crate::up::data::DataFolder;
-use crate::up::settings::Settings;
+use crate::up::settings::{self, Settings};
 
 /// One of these, and WhatsApp is the environment's matter.
 const ACCOUNT: [&str; 3] = ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_FROM"];
@@ -26,8 +26,7 @@ pub(crate) enum Twilio {
 impl Twilio {
     /// Starts the emulator when the environment has no account.
     pub(crate) async fn start(folder: &DataFolder, url: &str) -> anyhow::Result<Self> {
-        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        if ACCOUNT.into_iter().any(is_set) {
+        if settings::is_any_set(&ACCOUNT) {
             return Ok(Self::Account);
         }
         let account = Account {

@@ -16,6 +16,7 @@ mod commands;
 mod compose;
 mod customer;
 mod customers;
+mod email;
 mod faults;
 mod layers;
 mod manifests;

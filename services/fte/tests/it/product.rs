@@ -50,7 +50,9 @@ pub(crate) fn fte(arguments: &[&str]) -> Command {
     command.args(arguments).stdin(Stdio::null()).current_dir(TOP);
     let services = ["DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "FTE_BUS", "FTE_DATA"];
     let twilio = ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_FROM"];
-    for variable in services.into_iter().chain(twilio).chain(["TWILIO_API_BASE_URL"]) {
+    let gmail = ["GMAIL_ADDRESS", "GMAIL_CLIENT_ID", "GMAIL_CLIENT_SECRET", "GMAIL_REFRESH_TOKEN"];
+    let emulators = ["TWILIO_API_BASE_URL", "GMAIL_API_BASE_URL"];
+    for variable in services.into_iter().chain(twilio).chain(gmail).chain(emulators) {
         command.env_remove(variable);
     }
     command
