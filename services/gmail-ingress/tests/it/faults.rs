@@ -173,7 +173,11 @@ async fn a_mail_that_fails_by_itself_five_times_is_unreadable_and_the_cursor_mov
     pool: PgPool,
 ) {
     let world = World::new(&pool).await;
-    let inbound = Inbound { raw: Some("\r\n\r\nno headers".to_owned()), ..Inbound::default() };
+    let inbound = Inbound {
+        from: "sam@example.org".to_owned(),
+        headers: (0..400).map(|n| (format!("X-Trace-{n}"), "x".repeat(900))).collect(),
+        ..Inbound::default()
+    };
     let broken = world.emulator.inbound(&inbound).unwrap().id;
     let fine = world.mail("Fine").id;
     let cursor = world.cursor().await;
@@ -197,7 +201,7 @@ async fn a_mail_that_fails_by_itself_five_times_is_unreadable_and_the_cursor_mov
         .collect();
     assert_eq!(unreadable.len(), 1);
     assert_eq!((unreadable[0].gmail_id.as_str(), unreadable[0].mailbox.as_str()), (&*broken, OURS));
-    assert_eq!(unreadable[0].error, "the mail has no headers");
+    assert_eq!(unreadable[0].error, "the headers are larger than 256 KiB");
     let row: (i32, bool) = sqlx::query_as(
         "select attempts, given_up_at is not null from mailbox_failures where gmail_id = $1",
     )

@@ -1,6 +1,6 @@
 //! A mailbox at an emulator of Gmail, and readers of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,8 +153,11 @@ impl World {
 
     /// Does as identity-resolver does with what is in the log so far.
     pub(crate) async fn store_published(&self) {
-        for event in self.events() {
-            let EmailBody::Message(message) = event.body else { continue };
+        let messages = self.events().into_iter().filter_map(|event| match event.body {
+            EmailBody::Message(message) => Some(message.gmail_id),
+            _ => None,
+        });
+        for gmail_id in messages.collect::<BTreeSet<_>>() {
             sqlx::query(
                 "with customer as (
                      insert into customers (id, name) values (gen_random_uuid(), '') returning id
@@ -168,7 +171,7 @@ impl World {
                      (id, conversation_id, seq, channel, provider_id, body, sent_at)
                  select gen_random_uuid(), id, 1, 'email', $1, '', now() from conversation",
             )
-            .bind(&message.gmail_id)
+            .bind(&gmail_id)
             .execute(&self.pool)
             .await
             .unwrap();
