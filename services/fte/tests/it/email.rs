@@ -56,6 +56,15 @@ async fn a_conversation(product: Product) {
 
 /// Nor does it open anything again; and everything so far was said once, in one conversation.
 async fn an_automatic_mail_gets_no_answer(gmail: &Gmail, product: &Product, reply: &Value) {
+    let database = product.database().await;
+    let count = async |query: &'static str| -> i64 {
+        sqlx::query_scalar(query).fetch_one(&database).await.unwrap()
+    };
+    // Under the id that Gmail gave it our reply is known a little later.
+    wait_within(ANSWER_LIMIT, "the ids of our replies", async || {
+        count("select count(*) from mail_ids where rfc822_id like '%@mail.gmail.com'").await == 2
+    })
+    .await;
     gmail
         .write(json!({
             "from": "Sam Doe <sam@example.org>",
@@ -65,10 +74,6 @@ async fn an_automatic_mail_gets_no_answer(gmail: &Gmail, product: &Product, repl
             "headers": [["Auto-Submitted", "auto-replied"]],
         }))
         .await;
-    let database = product.database().await;
-    let count = async |query: &'static str| -> i64 {
-        sqlx::query_scalar(query).fetch_one(&database).await.unwrap()
-    };
     wait_within(ANSWER_LIMIT, "the automatic mail to be stored", async || {
         count("select count(*) from messages where channel = 'email'").await == 3
     })
