@@ -26,7 +26,7 @@ const LOOKS: u32 = 3;
 
 /// What came of fetching one mail.
 enum Fetched {
-    Event(EmailInbound),
+    Event(Box<EmailInbound>),
     Skipped,
     Gone,
     /// It failed by itself.
@@ -106,7 +106,7 @@ impl<'a> Pass<'a> {
         // Megabytes of MIME take a while, and whatever they do they do it there.
         let reading = tokio::task::spawn_blocking(move || event::of(&raw, &mailbox, &config));
         match reading.await {
-            Ok(Ok(event)) => Fetched::Event(event),
+            Ok(Ok(event)) => Fetched::Event(Box::new(event)),
             Ok(Err(reason)) => Fetched::Failed(reason),
             Err(_) => Fetched::Failed("reading the mail ended in a panic".to_owned()),
         }
@@ -118,7 +118,7 @@ impl<'a> Pass<'a> {
         let (mut events, mut failures, mut away) = (Vec::new(), Vec::new(), Vec::new());
         for (id, fetched) in ids.iter().zip(fetched) {
             match fetched {
-                Fetched::Event(event) => events.push((id, event)),
+                Fetched::Event(event) => events.push((id, *event)),
                 Fetched::Skipped => {
                     meters.mail(Became::Skipped);
                     self.done.insert(id.clone());

@@ -20,7 +20,14 @@ const REFRESH_TOKEN: &str = "gmail-refresh-token";
 /// Where e-mail is.
 pub(crate) enum Gmail {
     Account,
-    Emulator { emulator: GmailEmulator, account: Emulated, push: Push },
+    Emulator(Box<Played>),
+}
+
+/// The emulator, and what it plays.
+pub(crate) struct Played {
+    emulator: GmailEmulator,
+    account: Emulated,
+    push: Push,
 }
 
 impl Gmail {
@@ -38,12 +45,13 @@ impl Gmail {
         };
         let emulator = GmailEmulator::start(account.clone()).await;
         let emulator = emulator.context("the emulator of Gmail does not start")?;
-        Ok(Self::Emulator { emulator, account, push })
+        Ok(Self::Emulator(Box::new(Played { emulator, account, push })))
     }
 
     /// Tells the services whose mailbox is at the emulator, and who calls them for it.
     pub(crate) fn tell(&self, settings: &mut Settings) {
-        let Self::Emulator { emulator, account, push } = self else { return };
+        let Self::Emulator(played) = self else { return };
+        let Played { emulator, account, push } = played.as_ref();
         if let Some(mailbox) = account.mailboxes.first() {
             settings.set("GMAIL_ADDRESS", &mailbox.address);
             settings.set("GMAIL_REFRESH_TOKEN", &mailbox.refresh_token);
@@ -61,10 +69,10 @@ impl Gmail {
 
     /// In one line. `is_found` says whether other commands find this run by themselves.
     pub(crate) fn describe(&self, is_found: bool) -> String {
-        let Self::Emulator { emulator, .. } = self else {
+        let Self::Emulator(played) = self else {
             return "Gmail, as GMAIL_ADDRESS says".to_owned();
         };
-        let url = emulator.base_url();
+        let url = played.emulator.base_url();
         let place = if is_found { String::new() } else { format!(" --emulator {url}") };
         format!(
             "an emulator of Gmail at {url}, as no GMAIL_ADDRESS is set; write with \
