@@ -71,7 +71,7 @@ fn text(mail: &StaffMail<'_>) -> String {
     ] {
         if !value.trim().is_empty() {
             // Writing to a string does not fail.
-            write!(text, "{name}: {value}\n").unwrap_or_default();
+            writeln!(text, "{name}: {value}").unwrap_or_default();
         }
     }
     let origin = mail.origin;

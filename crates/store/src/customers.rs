@@ -77,15 +77,24 @@ pub async fn lookup(pool: &PgPool, address: &Address) -> Result<Option<Customer>
     }
 }
 
+/// A customer's own row.
+#[derive(FromRow)]
+struct Person {
+    name: String,
+    plan: Option<String>,
+    merged_into: Option<Uuid>,
+    created_at: DateTime<Utc>,
+}
+
 /// The customer of this id.
 pub async fn by_id(pool: &PgPool, id: CustomerId) -> Result<Option<Customer>, Error> {
     let mut conn = pool.acquire().await?;
-    let found: Option<(String, Option<String>, Option<Uuid>, DateTime<Utc>)> =
+    let found: Option<Person> =
         sqlx::query_as("select name, plan, merged_into, created_at from customers where id = $1")
             .bind(id.as_uuid())
             .fetch_optional(&mut *conn)
             .await?;
-    let Some((name, plan, merged_into, created_at)) = found else { return Ok(None) };
+    let Some(Person { name, plan, merged_into, created_at }) = found else { return Ok(None) };
     let conversations = sqlx::query_as(
         "select c.id, t.ref as ticket_ref, c.channel, c.status, c.owner, t.subject, c.created_at,
                 c.updated_at
