@@ -52,12 +52,23 @@ pub fn compose(mail: &StaffMail<'_>) -> Result<Vec<u8>, Unwritable> {
     })
 }
 
+/// The line with which every notice opens.
+const OPENING: &str = "a conversation waits for you.";
+
+/// Whether a text repeats a notice: it is for staff only, and quotes of it are not always
+/// told from new words.
+pub fn is_quoted_in(text: &str) -> bool {
+    let words = text.split(|sign: char| sign.is_whitespace() || sign == '>');
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join(" ").to_lowercase().contains(OPENING)
+}
+
 fn text(mail: &StaffMail<'_>) -> String {
     let Escalation { hand_off, ticket_ref, conversation_id, channel, .. } = mail.escalation;
     let excerpt = mail.escalation.excerpt().unwrap_or_default();
     let quoted: Vec<String> = excerpt.lines().map(|line| format!("> {line}")).collect();
     let due = mail.escalation.respond_by.format("%Y-%m-%d %H:%M UTC");
-    let mut text = format!("{},\n\na conversation waits for you.\n\n", hand_off.person);
+    let mut text = format!("{},\n\n{OPENING}\n\n", hand_off.person);
     for (name, value) in [
         ("Ticket", ticket_ref.as_str()),
         ("Customer", &hand_off.customer_name),
@@ -91,6 +102,12 @@ fn text(mail: &StaffMail<'_>) -> String {
 mod tests {
     use super::*;
     use crate::handoff::escalation::tests::escalation;
+
+    #[test]
+    fn a_notice_is_known_again_however_it_is_quoted() {
+        assert!(is_quoted_in("👍\n> Lisa Tanaka,\n>\n> A conversation waits\n>> for you.\n"));
+        assert!(!is_quoted_in("The conversation waits for you to answer."));
+    }
 
     fn written(escalation: &Escalation) -> Result<String, Unwritable> {
         let raw = compose(&StaffMail {

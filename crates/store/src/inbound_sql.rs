@@ -61,7 +61,7 @@ opened as (
     where ref is not null and (closes is null or closed.successor is not null)
     order by conversation_id
     on conflict do nothing
-    returning id
+    returning id, address as reply_to
 ),
 appended as materialized (
     update conversations conversation set
@@ -80,10 +80,10 @@ appended as materialized (
         updated_at = app_now()
     from thread join locked on locked.id = thread.conversation_id
     where conversation.id = thread.conversation_id and thread.ref is null
-    returning conversation.id, silences_earlier and owner = 'agent' as silences_earlier, silent_seq
+    returning conversation.id, conversation.address as reply_to, silences_earlier and owner = 'agent' as silences_earlier, silent_seq
 ),
 taken as materialized (
-    select id from opened union all select id from appended
+    select id, reply_to from opened union all select id, reply_to from appended
 ),
 silenced as (
     update messages message set outcome = 'no_answer', outcome_reason = 'opted out'
@@ -112,14 +112,15 @@ new_messages as (
     join taken on taken.id = message.conversation_id
 ),
 mail as materialized (
-    select mail.* from unnest($34::uuid[], $35::uuid[], $36::text[], $37::text[], $38::text[],
+    select mail.*, taken.reply_to from unnest($34::uuid[], $35::uuid[], $36::text[], $37::text[], $38::text[],
             $39::text[]) as mail
         (conversation_id, message_id, rfc822_id, referenced_ids, subject, original_text)
     join taken on taken.id = mail.conversation_id
 ),
 new_mails as (
-    insert into mails (message_id, rfc822_id, referenced_ids, subject, original_text)
-    select message_id, rfc822_id, string_to_array(referenced_ids, E'\\n'), subject, original_text
+    insert into mails (message_id, rfc822_id, referenced_ids, subject, original_text, reply_to)
+    select message_id, rfc822_id, string_to_array(referenced_ids, E'\\n'), subject,
+        original_text, reply_to
     from mail
 ),
 new_mail_ids as (

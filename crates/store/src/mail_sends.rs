@@ -11,6 +11,11 @@ use crate::Error;
 #[derive(Debug, Clone, FromRow)]
 pub struct MailOut {
     pub ticket_ref: Option<String>,
+    /// Whom the answer to that mail goes to, whoever has written since; `None` where the
+    /// conversation's address is all that is known.
+    pub answers_to: Option<String>,
+    /// Whom its draft is written to.
+    pub sent_to: Option<String>,
     /// Of the newest mail that it answers; all three empty where there is none.
     pub subject: Option<String>,
     pub rfc822_id: Option<String>,
@@ -46,12 +51,13 @@ pub async fn find(
 ) -> Result<Option<MailOut>, Error> {
     let found = sqlx::query_as(
         "select ticket.ref as ticket_ref, answered.subject, answered.rfc822_id,
+             answered.reply_to as answers_to, d.sent_to,
              coalesce(answered.referenced_ids, '{}') as referenced_ids, c.mail_thread,
              d.draft_id, d.draft_thread, d.is_draft_gone
          from deliveries d join conversations c on c.id = d.conversation_id
          left join tickets ticket on ticket.conversation_id = c.id and not ticket.is_alias
          left join lateral (
-             select mails.subject, mails.rfc822_id, mails.referenced_ids
+             select mails.subject, mails.rfc822_id, mails.referenced_ids, mails.reply_to
              from messages m join mails on mails.message_id = m.id
              where m.conversation_id = c.id and (d.last_seq = 0 or m.seq <= d.last_seq)
              order by coalesce(m.outcome, '') = 'no_answer', m.seq desc limit 1
@@ -213,7 +219,8 @@ pub struct Reported<'a> {
 }
 
 /// The delivery that a report is about. By the address alone, or by that of a mail whose
-/// Message-ID is not known yet, it is the newest mail of the last week.
+/// Message-ID is not known yet, it is the newest mail of the last week that Gmail has
+/// taken: whoever writes a report can guess an address, so it never ends a send.
 pub async fn reported(
     executor: impl PgExecutor<'_>,
     reported: Reported<'_>,
@@ -226,10 +233,10 @@ pub async fn reported(
               where $1 is null and rfc822_id = $2 and $2 <> '' limit 1)
              union all
              (select id, 3 from deliveries
-              where $1 is null and sent_to = $3 and $3 <> '' and attempt > 0
-                  and coalesce(accepted_at, attempted_at) > app_now() - interval '7 days'
+              where $1 is null and sent_to = $3 and $3 <> ''
+                  and accepted_at > app_now() - interval '7 days'
                   and ($2 is null or coalesce(rfc822_id, '') = '')
-              order by accepted_at desc nulls first limit 1)
+              order by accepted_at desc limit 1)
          ) found
          order by place limit 1",
     )

@@ -254,6 +254,9 @@ pub async fn close(
     row.refuse_other(operator)?;
     sql::set_ended(&mut tx, id, ending.as_str(), &mut row).await?;
     row.underway = sql::cancel_agents(&mut tx, id, &mut row, "closed by a person").await?;
+    if ending == Ending::Closed {
+        sql::cancel_waiting(&mut tx, id, "closed by a person").await?;
+    }
     sql::settle(&mut tx, id, &mut row, "no_answer", "closed by a person").await?;
     sql::forget_due_turn(&mut tx, id).await?;
     audit::write(&mut tx, id, operator, "close", json!({ "status": ending.as_str() })).await?;

@@ -142,6 +142,29 @@ pub(crate) async fn set_ended(
     Ok(())
 }
 
+/// Cancels what waits for the customer to write: into a closed conversation nobody does.
+pub(crate) async fn cancel_waiting(
+    conn: &mut PgConnection,
+    id: ConversationId,
+    detail: &str,
+) -> Result<(), Error> {
+    sqlx::query(
+        "with cancelled as (
+             update deliveries set state = 'cancelled', lease_until = null
+             where conversation_id = $1 and state = 'pending' and awaits_inbound_after is not null
+             returning id, attempt
+         )
+         insert into delivery_events (delivery_id, state, attempt, detail)
+         select id, 'cancelled', attempt, $2 from cancelled
+         on conflict do nothing",
+    )
+    .bind(id.as_uuid())
+    .bind(detail)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Cancels what the agent has not begun to send. A reply of which no part was
 /// begun counts as never decided: its messages lose their outcome. Returns the
 /// replies among them that are still on their way to the dispatcher, whose begin

@@ -47,7 +47,8 @@ left join lateral (
             select true from turns where turns.conversation_id = other.id
                 and outcome <> 'no_answer' and turns.created_at > app_now() - interval '1 day'
             limit most.per_day) turn
-        where other.channel = 'email' and other.address = c.address
+        where other.channel = 'email'
+            and (other.address = c.address or other.customer_id = c.customer_id)
             and other.updated_at > app_now() - interval '1 day'
         limit most.per_day) those) to_address
     where c.channel = 'email'

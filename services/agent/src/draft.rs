@@ -113,6 +113,9 @@ impl<M: Model> Drafter<M> {
             priority: now.priority.unwrap_or(Priority::Medium),
         });
         let case = Case { policy: &self.policy, now, reading: &reading };
+        if now.replies_are_used_up {
+            return case.hand_over_in_silence();
+        }
         let reason = "the agent could not prepare an answer";
         case.hand_over_saying(
             &self.policy.replies.texts(now.channel).hand_over.failed,

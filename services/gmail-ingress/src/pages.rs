@@ -99,7 +99,9 @@ impl Sync {
         Err(SyncError::Pages)
     }
 
+    /// Gmail lists the newest first; a conversation begins with its oldest.
     async fn list(&self, pass: &mut Pass<'_>) -> Result<Walk, SyncError> {
+        let mut ids = Vec::new();
         let mut token: Option<String> = None;
         loop {
             let page = self.patiently(|| self.gmail.list(LATELY, token.as_deref()));
@@ -108,9 +110,11 @@ impl Sync {
                 Err(error) if token.is_some() => return lost(error, true),
                 Err(error) => return Err(error.into()),
             };
-            pass.take(page.messages.into_iter().map(|mail| mail.id).collect()).await?;
+            ids.extend(page.messages.into_iter().map(|mail| mail.id));
             token = page.next_page_token;
             if token.is_none() {
+                ids.reverse();
+                pass.take(ids).await?;
                 return Ok(Walk::Whole);
             }
         }

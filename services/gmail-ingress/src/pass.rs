@@ -21,6 +21,9 @@ const AT_ONCE: usize = 4;
 /// Failures of one mail after which it counts as unreadable.
 const MOST_ATTEMPTS: i32 = 5;
 
+/// Chunks in a row that bring nothing before Gmail counts as away.
+const AN_OUTAGE: u32 = 2;
+
 /// A mail that Gmail has just announced may be missing for a second or two.
 const LOOKS: u32 = 3;
 
@@ -45,12 +48,14 @@ pub(crate) struct Pass<'a> {
     /// Whether a mail that failed holds the cursor.
     is_held: bool,
     away: Option<GmailError>,
+    /// Chunks in a row of which Gmail gave nothing.
+    chunks_away: u32,
 }
 
 impl<'a> Pass<'a> {
     pub(crate) fn new(sync: &'a Sync, lease: &'a Lease) -> Self {
         let done = HashSet::new();
-        Self { sync, lease, done, found: 0, filled: 0, is_held: false, away: None }
+        Self { sync, lease, done, found: 0, filled: 0, is_held: false, away: None, chunks_away: 0 }
     }
 
     /// Mails that were neither stored nor given up, and those of them that came through.
@@ -134,7 +139,8 @@ impl<'a> Pass<'a> {
         failures.extend(self.publish(events).await?);
         self.count(failures).await?;
         // One mail may trouble Gmail while the others come: they are not kept waiting.
-        let is_outage = away.len() == ids.len() || away.iter().any(is_final);
+        self.chunks_away = if away.len() == ids.len() { self.chunks_away + 1 } else { 0 };
+        let is_outage = self.chunks_away >= AN_OUTAGE || away.iter().any(is_final);
         self.away = away.pop().or(self.away.take());
         match self.away.take_if(|_| is_outage) {
             Some(error) => Err(error.into()),

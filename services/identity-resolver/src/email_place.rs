@@ -3,8 +3,13 @@
 use contract::{Authentication, Channel, EmailMessage, MailKind};
 use store::mail::{Candidate, Known, Via};
 
+use crate::text::normal_email;
+
 /// Why a mail gets no answer; the others are the words of their kinds.
 const STAFF_UNPROVEN: &str = "staff_unproven";
+
+/// A proven member of staff wrote it to others as well: it is not only for us to pass on.
+const STAFF_ASIDE: &str = "staff_aside";
 
 /// What becomes of a mail.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +30,10 @@ pub(crate) fn fate<'a>(mail: &EmailMessage, known: &'a Known) -> Fate<'a> {
         // Never among the words of a customer, whom they may be about.
         return match (mail.authentication, is_human) {
             (_, false) => alone(no_answer),
-            (Authentication::Pass, true) => said_to(known).map_or(alone(None), Fate::Says),
+            (Authentication::Pass, true) => match said_to(known) {
+                Some(_) if is_aside(mail) => alone(Some(STAFF_ASIDE)),
+                said => said.map_or(alone(None), Fate::Says),
+            },
             (_, true) => alone(Some(STAFF_UNPROVEN)),
         };
     }
@@ -53,6 +61,13 @@ fn belongs(kind: MailKind, known: &Known, candidate: &Candidate) -> bool {
 
 fn is_report(kind: MailKind) -> bool {
     matches!(kind, MailKind::Bounce | MailKind::Receipt | MailKind::AutoReply)
+}
+
+/// Whether somebody beside us has it already: the customer, or a colleague for whom it is
+/// meant.
+fn is_aside(mail: &EmailMessage) -> bool {
+    let mailbox = normal_email(&mail.mailbox);
+    mail.to.iter().chain(&mail.cc).any(|address| normal_email(address) != mailbox)
 }
 
 /// The conversation, of any channel, about which a hand-off went to staff. Gmail's own
@@ -179,6 +194,18 @@ mod tests {
         }
         let vacation = mail(MailKind::AutoReply, Authentication::Pass);
         assert_eq!(fate(&vacation, &whatsapp), alone(Some("auto_reply")));
+        for (to, cc) in [
+            (vec!["ana@example.org"], vec!["support@taskflow.example"]),
+            (vec!["Support@taskflow.example"], vec!["colleague@taskflow.example"]),
+        ] {
+            let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect();
+            let mut aside = mail(MailKind::Human, Authentication::Pass);
+            (aside.to, aside.cc) = (owned(to), owned(cc));
+            assert_eq!(fate(&aside, &whatsapp), alone(Some("staff_aside")));
+            aside.to = vec!["Support@taskflow.example".to_owned()];
+            aside.cc.clear();
+            assert!(matches!(fate(&aside, &whatsapp), Fate::Says(_)));
+        }
         let in_thread = staff(candidate(Via::Thread, |_| {}));
         assert_eq!(fate(&mail(MailKind::Human, Authentication::Pass), &in_thread), alone(None));
     }

@@ -120,6 +120,7 @@ impl Placed<'_> {
             Some(open) if !self.is_proven() => {
                 (open.level != IdentityLevel::Authenticated).then(|| address.clone())
             }
+            None if self.is_forged() => Some(address.clone()),
             _ => Some(message.reply_to.clone()),
         }
     }

@@ -13,6 +13,7 @@ use crate::text::clean_name;
 
 /// Why words of staff do not reach the customer; stands in their row.
 const NOTHING_SAID: &str = "staff_wordless";
+const QUOTES_NOTICE: &str = "staff_quotes_notice";
 const CLOSED: &str = "staff_closed";
 const TAKEN: &str = "staff_taken_by_another";
 
@@ -26,6 +27,10 @@ pub(crate) async fn say(
 ) -> Result<Result<(), &'static str>, Failure> {
     if inbound.body.trim().is_empty() {
         return Ok(Err(NOTHING_SAID));
+    }
+    // What a person is told of a customer is not for the customer.
+    if channels::staff_mail::is_quoted_in(&inbound.body) {
+        return Ok(Err(QUOTES_NOTICE));
     }
     let id = candidate.conversation_id;
     let name = name(inbound);

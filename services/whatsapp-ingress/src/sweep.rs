@@ -86,12 +86,14 @@ impl Sweep {
     pub async fn step(&self) -> anyhow::Result<usize> {
         let now = (self.clock)();
         let gaps = self.gaps(self.since(now).await?, now - GRACE).await?;
+        let mut filled = 0;
         for batch in gaps.chunks(BATCH) {
-            self.fill(batch).await?;
+            filled += self.fill(batch).await?;
         }
+        anyhow::ensure!(filled == gaps.len(), "messages wait for their files");
         sweeps::finish(&self.pool, SCHEDULE.name, now).await?;
         self.has_looked_back.store(true, Ordering::Relaxed);
-        Ok(gaps.len())
+        Ok(filled)
     }
 
     async fn since(&self, now: DateTime<Utc>) -> anyhow::Result<DateTime<Utc>> {
@@ -132,11 +134,21 @@ impl Sweep {
         anyhow::bail!("the list of messages does not end")
     }
 
-    /// Publishes what the webhooks would have, and notes it.
-    async fn fill(&self, gaps: &[ListedMessage]) -> anyhow::Result<()> {
+    /// Publishes what the webhooks would have, and notes it. Returns how many are done: one
+    /// whose files cannot be had yet is left to the next sweep and holds up no other.
+    async fn fill(&self, gaps: &[ListedMessage]) -> anyhow::Result<usize> {
         let mut records = Vec::with_capacity(gaps.len());
+        let mut sids = Vec::with_capacity(gaps.len());
         for gap in gaps {
-            match webhook::listed(&self.with_files(gap).await?, &self.ours) {
+            let whole = match self.with_files(gap).await {
+                Ok(whole) => whole,
+                Err(error) => {
+                    tracing::warn!(message.sid = gap.sid, %error, "a gap waits for its files");
+                    continue;
+                }
+            };
+            sids.push(gap.sid.as_str());
+            match webhook::listed(&whole, &self.ours) {
                 Ok(event) => records.push(Record::of(&event)),
                 Err(reason) => {
                     tracing::error!(message.sid = gap.sid, error = %reason, "a gap is no event");
@@ -145,11 +157,10 @@ impl Sweep {
         }
         let filled = records.len();
         self.publisher.publish_all(records).await.context("the log did not confirm gaps")?;
-        let sids: Vec<&str> = gaps.iter().map(|gap| gap.sid.as_str()).collect();
         sweeps::filled(&self.pool, Channel::Whatsapp, &sids).await?;
         self.filled.add(u64::try_from(filled).unwrap_or(u64::MAX), &[]);
         tracing::warn!(gaps = filled, "messages that no webhook brought are in the log now");
-        Ok(())
+        Ok(sids.len())
     }
 
     /// Files may be deleted at Twilio: their message must not hold up others for ever.

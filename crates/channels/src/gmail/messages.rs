@@ -270,5 +270,5 @@ fn metadata(message: Message) -> Result<Metadata, Error> {
 
 fn date(message: &Message) -> Result<DateTime<Utc>, Error> {
     mailbox::at(message.internal_date)
-        .ok_or_else(|| Error::retryable("the time of the mail cannot be read"))
+        .ok_or_else(|| Error::permanent("the time of the mail cannot be read"))
 }

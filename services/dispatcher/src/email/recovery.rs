@@ -77,7 +77,7 @@ impl Look for Mailbox {
         }
         let places = Places {
             thread: mail.draft_thread.as_deref(),
-            to: doubt.address.as_deref().zip(doubt.attempted_at),
+            to: mail.sent_to.as_deref().or(doubt.address.as_deref()).zip(doubt.attempted_at),
         };
         match find_sent(&self.client, id, places).await {
             Ok(found) => Ok(found.map(|id| Ending::Accepted { provider_id: Some(id) })),

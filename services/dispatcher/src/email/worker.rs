@@ -117,9 +117,6 @@ impl Gmail {
     /// sent, or a new one.
     async fn draft(&self, begun: &BegunSend, start_until: Instant) -> Result<String, Ending> {
         let (id, attempt) = (begun.delivery.id, begun.delivery.attempt);
-        let Some(to) = begun.address.as_deref() else {
-            return Err(failed("the conversation has no address"));
-        };
         let found = mail_sends::find(&self.pool, id).await;
         let mail = match found.map_err(|error| unreachable(&error))? {
             Some(mail) => mail,
@@ -128,6 +125,9 @@ impl Gmail {
         if let Some(draft) = mail.unsent_draft() {
             return Ok(draft.to_owned());
         }
+        // To whom wrote what it answers, not to whom has written since.
+        let to = mail.answers_to.as_deref().or(begun.address.as_deref());
+        let to = to.ok_or_else(|| failed("the conversation has no address"))?;
         let raw = self.written(begun, to, &mail)?;
         if Instant::now() >= start_until {
             return Err(late());
@@ -144,8 +144,8 @@ impl Gmail {
         self.hold(begun, to, Draft { id: draft.id, thread: draft.thread_id }).await
     }
 
-    /// Notes the draft before it is sent. One that cannot be noted is taken back: only so
-    /// is a send never begun of which nobody knows.
+    /// Notes the draft before it is sent. One that is certainly not noted is taken back: only
+    /// so is a send never begun of which nobody knows.
     async fn hold(&self, begun: &BegunSend, to: &str, draft: Draft) -> Result<String, Ending> {
         let (id, attempt) = (begun.delivery.id, begun.delivery.attempt);
         let held =
@@ -154,7 +154,8 @@ impl Gmail {
         let ending = match held {
             Ok(true) => return Ok(draft.id),
             Ok(false) => late(),
-            Err(error) => unreachable(&error),
+            // It may be noted: then the next try sends it; else it stays a draft.
+            Err(error) => return Err(unreachable(&error)),
         };
         if let Err(error) = self.client.delete_draft(&draft.id).await {
             tracing::info!(delivery.id = %id, %error, "a draft is left behind, unsent");

@@ -76,7 +76,7 @@ impl Gmail {
         let place = if is_found { String::new() } else { format!(" --emulator {url}") };
         format!(
             "an emulator of Gmail at {url}, as no GMAIL_ADDRESS is set; write with \
-             `fte say email{place} --from sam@example.org --subject \"…\" \"…\"`"
+             `fte say email{place} --from you@example.org --subject \"…\" \"…\"`"
         )
     }
 }

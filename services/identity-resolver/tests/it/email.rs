@@ -139,6 +139,9 @@ async fn an_automatic_mail_is_kept_answered_by_nobody_and_makes_nobody_known(poo
     assert_eq!(world.count("select count(*) from tickets").await, 2);
     let address = "select address from conversations where last_seq = 2";
     assert_eq!(world.texts(address).await, [ANA]);
+    let answers_go_to = "select reply_to from mails join messages m on m.id = message_id
+        join conversations c on c.id = m.conversation_id where c.last_seq = 2";
+    assert_eq!(world.texts(answers_go_to).await, [ANA, ANA]);
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]

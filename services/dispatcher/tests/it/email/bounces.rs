@@ -174,6 +174,24 @@ async fn a_report_about_a_mail_that_is_not_ours_changes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_report_that_names_an_address_only_ends_no_send_that_waits(pool: PgPool) {
+    let post = Post::new(pool, [1]).await;
+    post.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
+    post.run(
+        "update deliveries set sent_to = 'sam1@example.org', attempt = 1, attempted_at = now()",
+    )
+    .await;
+    let delayed = EmailBounce {
+        recipient: "sam1@example.org".into(),
+        ..bounce(BounceAction::Delayed, "4.4.1")
+    };
+
+    post.report(&[delayed]).await.unwrap();
+
+    assert_eq!(post.world.states().await, ["pending"]);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
 async fn events_of_the_mailbox_that_are_no_bounces_are_left_to_others(pool: PgPool) {
     let post = sent(pool, 1..=1).await;
     let unreadable = EmailInbound {

@@ -251,6 +251,21 @@ async fn a_reply_answers_the_newest_mail_that_it_covers_and_no_vacation_notice(p
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_reply_goes_to_whom_it_answers_whoever_has_written_since(pool: PgPool) {
+    let post = Post::new(pool, [1]).await;
+    post.run(
+        "update mails set reply_to = 'sam1@example.org';
+         update conversations set address = 'bob@example.org'",
+    )
+    .await;
+    post.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
+
+    post.send_all().await;
+
+    assert_eq!(post.recipients(), ["sam1@example.org"]);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
 async fn who_has_told_us_to_stop_is_mailed_nothing(pool: PgPool) {
     let post = Post::new(pool, [1]).await;
     post.run("insert into opt_outs (channel, address) values ('email', 'sam1@example.org')").await;
