@@ -5,7 +5,7 @@ use dispatcher::Tuning;
 use emulators::twilio::Fault;
 use sqlx::PgPool;
 use store::channel_configs::{ChannelConfig, ChannelConfigs, ChannelSettings};
-use store::people::{self, OperatorName};
+use store::people::{self, Ending, OperatorName};
 
 use super::{Line, delivery, person_reply, reply, status};
 use crate::conversation;
@@ -133,4 +133,19 @@ async fn after_a_takeover_the_persons_reply_waits_and_the_customer_is_not_asked_
     line.send_all().await;
 
     assert_eq!(line.twilio.sent().remove(1).body, "person's for 1");
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_closed_conversation_keeps_no_text_that_waits_for_the_customer(pool: PgPool) {
+    let line = silent_line(pool).await;
+    let mut conn = line.world.pool.acquire().await.unwrap();
+    people::take(&mut conn, conversation(1), OperatorName("lisa")).await.unwrap();
+    line.world.handle([person_reply(1)]).await.unwrap();
+    line.send_all().await;
+    let waiting = line.world.states().await;
+
+    people::close(&mut conn, conversation(1), OperatorName("lisa"), Ending::Closed).await.unwrap();
+
+    assert_eq!(waiting, ["pending", "accepted"]);
+    assert_eq!(line.world.states().await, ["cancelled", "accepted"]);
 }
