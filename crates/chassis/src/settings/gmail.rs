@@ -88,7 +88,7 @@ pub struct PubsubSettings {
     /// E-mail of the service account that signs the pushes
     #[arg(long, env = "PUBSUB_SERVICE_ACCOUNT")]
     pub pubsub_service_account: String,
-    /// Topic that Gmail publishes to, as projects/<project>/topics/<topic>
+    /// Topic that Gmail publishes to, like projects/our-project/topics/gmail
     #[arg(long, env = "PUBSUB_TOPIC")]
     pub pubsub_topic: String,
     /// Where Google's signing keys are, as a JSON Web Key Set
