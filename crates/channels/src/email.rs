@@ -21,7 +21,7 @@ mod speech;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use contract::{Authentication, BounceAction, DeliveryId, EmailAttachment, MailKind};
+use contract::{Authentication, BounceAction, DeliveryId, EmailAttachment, EmailMessage, MailKind};
 
 use headers::{Headers, Mailbox};
 use parts::Parts;
@@ -80,6 +80,31 @@ pub struct Mail {
     pub authentication: Authentication,
     /// Where `kind` is a bounce.
     pub bounce: Option<BounceReport>,
+}
+
+impl Mail {
+    /// The mail as the log gets it, with Gmail's ids of where it lies.
+    pub fn message_in(self, mailbox: &str, gmail_id: &str, thread_id: &str) -> EmailMessage {
+        EmailMessage {
+            mailbox: mailbox.to_owned(),
+            gmail_id: gmail_id.to_owned(),
+            thread_id: thread_id.to_owned(),
+            message_id: self.message_id,
+            in_reply_to: self.in_reply_to,
+            references: self.references,
+            from: self.from,
+            from_name: self.from_name,
+            reply_to: self.reply_to,
+            to: self.to,
+            cc: self.cc,
+            subject: self.subject,
+            text: self.text,
+            original_text: self.original_text,
+            attachments: self.attachments,
+            kind: self.kind,
+            authentication: self.authentication,
+        }
+    }
 }
 
 /// What a mail server says became of a mail of ours.

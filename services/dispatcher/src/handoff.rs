@@ -48,7 +48,7 @@ pub(crate) fn start(
     tasks: &mut Tasks,
     shutdown: &CancellationToken,
 ) -> Result<Ways, SettingsError> {
-    let endpoint = config.handoff.endpoint(config.allow_loopback)?;
+    let endpoint = config.handoff.endpoint(config.outbound.allow_loopback)?;
     let ways = Ways { webhook: endpoint.is_some(), mail: config.mail.gmail.optional()?.is_some() };
     match endpoint {
         Some(endpoint) => {

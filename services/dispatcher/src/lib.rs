@@ -22,7 +22,7 @@ use bus::{BatchHandler, Bus, ConsumerSettings};
 use channels::twilio::client::{self, TwilioClient};
 use channels::twilio::errors::ErrorTable;
 use chassis::settings::{
-    BusSettings, DatabaseSettings, GmailSettings, TwilioAccount, TwilioSettings,
+    BusSettings, DatabaseSettings, GmailSettings, OutboundSettings, TwilioAccount, TwilioSettings,
 };
 use chassis::{Context, SettingsError};
 use contract::Topic;
@@ -63,17 +63,8 @@ pub struct Config {
     pub mail: MailSettings,
     #[command(flatten)]
     pub handoff: HandoffSettings,
-    /// Speak to providers on this machine without TLS
-    #[arg(
-        long,
-        env = "FTE_ALLOW_LOOPBACK",
-        value_parser = clap::builder::BoolishValueParser::new(),
-        default_value_t = false,
-        num_args = 0..=1,
-        default_missing_value = "true",
-        require_equals = true
-    )]
-    pub allow_loopback: bool,
+    #[command(flatten)]
+    pub outbound: OutboundSettings,
 }
 
 /// How mail goes out.
@@ -145,7 +136,7 @@ fn start_providers(
         Some(client) => start_whatsapp(parts.clone(), Arc::new(client), tasks, bus, shutdown)?,
         None => tracing::info!("no account at Twilio: deliveries to WhatsApp wait"),
     }
-    match email::account(&config.mail, config.allow_loopback)? {
+    match email::account(&config.mail, config.outbound.allow_loopback)? {
         Some(account) => email::start(config, parts, account, tasks, bus, shutdown)?,
         None => tracing::info!("no mailbox at Gmail: deliveries by e-mail wait"),
     }
@@ -199,7 +190,7 @@ fn twilio_client(config: &Config) -> anyhow::Result<Option<TwilioClient>> {
         api_base_url,
         sender: whatsapp_from,
         public_base_url: public_base_urls.into_iter().next().unwrap_or_default(),
-        allows_loopback: config.allow_loopback,
+        allows_loopback: config.outbound.allow_loopback,
         request_limit: client::REQUEST_LIMIT,
     });
     client.map(Some).map_err(|error| SettingsError(error.to_string()).into())

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use channels::email::{self, BounceReport, Mail, Ourselves};
+use channels::email::{self, BounceReport, Ourselves};
 use channels::gmail::RawMessage;
-use contract::{EmailBody, EmailBounce, EmailInbound, EmailMessage, EventMeta, MailKind};
+use contract::{EmailBody, EmailBounce, EmailInbound, EventMeta, MailKind};
 use store::channel_configs::ChannelConfig;
 
 /// What everything that is read from a mail is named by: a repeat has the same id.
@@ -24,7 +24,7 @@ pub(crate) fn of(
         Some(report) if mail.kind == MailKind::Bounce => {
             EmailBody::Bounce(bounce(report, raw, mailbox))
         }
-        _ => EmailBody::Message(message(mail, raw, mailbox)),
+        _ => EmailBody::Message(mail.message_in(mailbox, &raw.id, &raw.thread_id)),
     };
     // Gmail's own time; the Date of a mail is what its sender says.
     Ok(EmailInbound { meta: EventMeta::named(&name(mailbox, &raw.id), raw.internal_date), body })
@@ -37,28 +37,6 @@ fn ourselves(mailbox: &str, config: &ChannelConfig) -> Ourselves {
     Ourselves {
         addresses: aliases.chain([mailbox.to_owned()]).collect(),
         message_id_domains: BTreeSet::new(),
-    }
-}
-
-fn message(mail: Mail, raw: &RawMessage, mailbox: &str) -> EmailMessage {
-    EmailMessage {
-        mailbox: mailbox.to_owned(),
-        gmail_id: raw.id.clone(),
-        thread_id: raw.thread_id.clone(),
-        message_id: mail.message_id,
-        in_reply_to: mail.in_reply_to,
-        references: mail.references,
-        from: mail.from,
-        from_name: mail.from_name,
-        reply_to: mail.reply_to,
-        to: mail.to,
-        cc: mail.cc,
-        subject: mail.subject,
-        text: mail.text,
-        original_text: mail.original_text,
-        attachments: mail.attachments,
-        kind: mail.kind,
-        authentication: mail.authentication,
     }
 }
 

@@ -1,58 +1,25 @@
 //! A resolver for mail, its database and what it published; mails as customers send
 //! them, already read.
 
-use std::sync::Arc;
-
-use bus::{BatchHandler as _, Failure, Headers, Received};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use contract::{
-    Authentication, ConversationId, EmailBody, EmailInbound, EmailMessage, Event as _, EventId,
-    EventMeta, MailKind, TicketBody, TicketEvent, Topic,
+    Authentication, ConversationId, EmailBody, EmailInbound, EmailMessage, EventId, EventMeta,
+    MailKind,
 };
 use identity_resolver::EmailResolver;
 use sqlx::PgPool;
-use store::outbox::{OutboxDeleter, OutboxPublisher};
-use store::ticket_refs::TicketRefs;
-use testkit::{RecordingPublisher, events};
+
+use crate::channel_world::ChannelWorld;
+pub(crate) use crate::channel_world::at;
 
 pub(crate) const MAILBOX: &str = "support@taskflow.example";
 pub(crate) const ANA: &str = "ana@example.org";
 
-pub(crate) struct EmailWorld {
-    pub(crate) pool: PgPool,
-    pub(crate) log: RecordingPublisher,
-    resolver: EmailResolver,
-    /// Never runs: what is published stays in the outbox for the test to see.
-    _deleter: OutboxDeleter,
-}
+pub(crate) type EmailWorld = ChannelWorld<EmailResolver>;
 
 impl EmailWorld {
     pub(crate) async fn new(pool: &PgPool) -> Self {
-        let log = RecordingPublisher::new();
-        let (outbox, deleter) = OutboxPublisher::new(pool.clone(), log.shared());
-        let refs = Arc::new(TicketRefs::starting_with(16));
-        refs.refill(pool, chassis::clock::now()).await.unwrap();
-        let resolver = EmailResolver::new(pool.clone(), outbox, refs);
-        Self { pool: pool.clone(), log, resolver, _deleter: deleter }
-    }
-
-    pub(crate) async fn handle(
-        &self,
-        events: impl IntoIterator<Item = EmailInbound>,
-    ) -> Result<(), Failure> {
-        self.resolver.handle_batch(events.into_iter().map(received).collect()).await
-    }
-
-    pub(crate) async fn count(&self, query: &'static str) -> i64 {
-        sqlx::query_scalar(query).fetch_one(&self.pool).await.unwrap()
-    }
-
-    pub(crate) async fn texts(&self, query: &'static str) -> Vec<String> {
-        sqlx::query_scalar(query).fetch_all(&self.pool).await.unwrap()
-    }
-
-    pub(crate) async fn run(&self, statement: &'static str) {
-        sqlx::raw_sql(statement).execute(&self.pool).await.unwrap();
+        Self::with(pool, EmailResolver::new).await
     }
 
     /// The conversation that holds the mail with this number.
@@ -64,25 +31,6 @@ impl EmailWorld {
         let query = "select conversation_id from messages where provider_id = $1";
         let id = sqlx::query_scalar::<_, uuid::Uuid>(query).bind(gmail_id);
         id.fetch_one(&self.pool).await.unwrap().into()
-    }
-
-    /// Conversation and number of every wake-up, as published.
-    pub(crate) fn wake_ups(&self) -> Vec<(ConversationId, u64)> {
-        let number = |event: TicketEvent| match event.body {
-            TicketBody::MessageStored { seq, .. } => (event.conversation_id, seq),
-            TicketBody::TurnDue { .. } => panic!("no turn is due"),
-        };
-        self.log.events::<TicketEvent>().into_iter().map(number).collect()
-    }
-
-    /// Marks everything as answered, as the agent does.
-    pub(crate) async fn answer_all(&self) {
-        self.run(
-            "update messages set outcome = 'answered', outcome_reason = 'answered'
-                 where outcome is null;
-             update conversations set handled_seq = last_seq",
-        )
-        .await;
     }
 
     /// A mail of ours as it is known once the provider has it.
@@ -159,23 +107,7 @@ pub(crate) fn rfc822_id(number: u32) -> String {
     format!("CA{number}@mail.example.org")
 }
 
-pub(crate) fn at(minutes: i64) -> DateTime<Utc> {
-    events::time() + TimeDelta::minutes(minutes)
-}
-
 /// The conversation that mail `number` opens.
 pub(crate) fn conversation(number: u32) -> ConversationId {
     ConversationId::named(&format!("email:{MAILBOX}:{}", gmail_id(number)))
-}
-
-fn received(event: EmailInbound) -> (EmailInbound, Received) {
-    let received = Received {
-        topic: Topic::EmailInbound,
-        partition: 0,
-        offset: 0,
-        key: event.key().into_owned(),
-        headers: Headers::default(),
-        attempt: 1,
-    };
-    (event, received)
 }

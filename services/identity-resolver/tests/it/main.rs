@@ -8,6 +8,7 @@
 )]
 
 mod aliases;
+mod channel_world;
 mod email;
 mod email_world;
 mod faults;

@@ -31,25 +31,8 @@ fn header<'a>(raw: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn message(number: u32, raw: &str, mail: Mail) -> EmailMessage {
-    EmailMessage {
-        mailbox: MAILBOX.into(),
-        gmail_id: gmail_id(number),
-        thread_id: header(raw, "X-GM-THRID").map_or_else(|| gmail_id(number), str::to_owned),
-        message_id: mail.message_id,
-        in_reply_to: mail.in_reply_to,
-        references: mail.references,
-        from: mail.from,
-        from_name: mail.from_name,
-        reply_to: mail.reply_to,
-        to: mail.to,
-        cc: mail.cc,
-        subject: mail.subject,
-        text: mail.text,
-        original_text: mail.original_text,
-        attachments: mail.attachments,
-        kind: mail.kind,
-        authentication: mail.authentication,
-    }
+    let own = gmail_id(number);
+    mail.message_in(MAILBOX, &own, header(raw, "X-GM-THRID").unwrap_or(&own))
 }
 
 /// The conversation that knows this id.
