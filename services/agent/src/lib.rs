@@ -3,6 +3,8 @@
 
 mod builtin;
 mod case;
+#[expect(dead_code, reason = "becomes the seam to models")]
+mod chat;
 mod connections;
 mod draft;
 mod effects;

@@ -1,0 +1,1 @@
+//! Sentences as vectors: a local MiniLM model, without a network.
