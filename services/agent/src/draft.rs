@@ -8,7 +8,7 @@ use store::turns::Snapshot;
 use crate::case::Case;
 use crate::knowledge::Lexicon;
 use crate::model::{Model, ModelError, Prompt};
-use crate::policy::{Kind, Policy, Reading};
+use crate::policy::{Inputs, Kind, Policy, Reading, Scores};
 use crate::reply::format_reply;
 use crate::statements::{StatementError, Statements};
 use crate::wordless::{is_wordless, new_subject};
@@ -61,7 +61,7 @@ impl<M: Model> Drafter<M> {
     /// Decides about all unhandled messages of the snapshot.
     pub(crate) async fn draft(&self, now: &Snapshot) -> Result<Draft, DraftError> {
         let bodies: Vec<&str> = now.messages.iter().map(|message| message.body.as_str()).collect();
-        let reading = self.policy.read(new_subject(now), &bodies, now.category);
+        let reading = self.policy.read_again(&inputs(now, &bodies), &Scores::default());
         let case = Case { policy: &self.policy, now, reading: &reading };
         if now.replies_are_used_up && !reading.kind.is_unanswered() {
             return Ok(case.hand_over_in_silence());
@@ -103,15 +103,9 @@ impl<M: Model> Drafter<M> {
     pub(crate) fn failed(&self, now: &Snapshot) -> Draft {
         let bodies: Vec<&str> = now.messages.iter().map(|message| message.body.as_str()).collect();
         // A message on which the policy itself fails must not stop the hand-over.
-        let read = || self.policy.read(new_subject(now), &bodies, now.category);
+        let read = || self.policy.read_again(&inputs(now, &bodies), &Scores::default());
         let reading = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
-        let reading = reading.unwrap_or_else(|_| Reading {
-            own_words: String::new(),
-            hits: Vec::new(),
-            kind: Kind::Question,
-            category: now.category.unwrap_or(Category::General),
-            priority: now.priority.unwrap_or(Priority::Medium),
-        });
+        let reading = reading.unwrap_or_else(|_| Reading::unread(now.category, now.priority));
         let case = Case { policy: &self.policy, now, reading: &reading };
         if now.replies_are_used_up {
             return case.hand_over_in_silence();
@@ -125,5 +119,15 @@ impl<M: Model> Drafter<M> {
             &[],
             &Value::Null,
         )
+    }
+}
+
+/// What the policy reads of a conversation.
+fn inputs<'a>(now: &'a Snapshot, bodies: &'a [&'a str]) -> Inputs<'a> {
+    Inputs {
+        subject: new_subject(now),
+        bodies,
+        chosen: now.category,
+        plan: now.plan.or(now.claimed_plan),
     }
 }

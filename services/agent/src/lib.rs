@@ -14,6 +14,7 @@ mod model;
 pub mod policy;
 mod reply;
 mod search;
+pub mod sentiment;
 mod statements;
 mod turn;
 mod wordless;

@@ -2,6 +2,7 @@
 //! may say. Data from `policy/`, read once; every decision here is a pure function.
 
 mod files;
+mod findings;
 mod fold;
 mod guard;
 mod load;
@@ -9,8 +10,10 @@ mod negation;
 mod own_words;
 mod pattern;
 mod program;
+mod reader;
 mod reading;
 mod replies;
+mod talk;
 mod text;
 
 use std::collections::BTreeMap;
@@ -22,7 +25,10 @@ pub(crate) use fold::fold;
 pub(crate) use guard::Guard;
 pub use load::PolicyError;
 use pattern::{Matcher, PatternId};
-pub use reading::{Hit, Kind, Reading};
+pub use reader::{ReadError, Reader};
+pub use reading::{Evidence, Hit, Inputs, Reading, Scores};
+pub use talk::Kind;
+use talk::Talk;
 pub(crate) use text::sentences;
 
 /// A policy that was read and checked.
@@ -69,19 +75,6 @@ struct Rule {
     unless: Vec<PatternId>,
     also: Vec<PatternId>,
     contains: Vec<String>,
-}
-
-/// Kinds of messages that ask nothing an article could answer.
-#[derive(Debug)]
-struct Talk {
-    trouble: Vec<PatternId>,
-    greeting: Vec<PatternId>,
-    thanks: Vec<PatternId>,
-    praise: Vec<PatternId>,
-    feedback: Vec<PatternId>,
-    wish: Vec<PatternId>,
-    spam: Vec<PatternId>,
-    automatic: Vec<PatternId>,
 }
 
 impl Policy {

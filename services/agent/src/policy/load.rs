@@ -13,7 +13,8 @@ use crate::policy::files::{
     TimesFile,
 };
 use crate::policy::pattern::{Matcher, PatternId};
-use crate::policy::{Guard, Policy, Readers, Rule, Taker, Talk, replies as texts};
+use crate::policy::talk::Talk;
+use crate::policy::{Guard, Policy, Readers, Rule, Taker, replies as texts};
 
 /// A file of the policy that cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -1,18 +1,31 @@
-//! What a customer's message means for the policy: which rules of the floor hold,
-//! what kind of message it is, its category and priority. Every finding is explained.
+//! What a customer's message means for the policy: which rules hold, what kind of
+//! message it is, its category and priority. Every finding is explained.
 
-use std::collections::HashMap;
+use contract::{Category, Plan, Priority};
+use serde::{Deserialize, Serialize};
 
-use contract::{Category, Priority};
-use serde::Serialize;
-
+use crate::policy::findings::Findings;
 use crate::policy::own_words::own_words;
-use crate::policy::pattern::{Match, PatternId};
-use crate::policy::text::{Sentence, sentences};
+use crate::policy::talk::Kind;
+use crate::policy::text::sentences;
 use crate::policy::{Policy, Readers, Rule};
+use crate::sentiment::{Sentiment, sentiment};
 
-/// A rule of the floor that holds, with the words that made it hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Inputs<'a> {
+    /// Where it is part of what was just said.
+    pub subject: Option<&'a str>,
+    /// As they came, the oldest first.
+    pub bodies: &'a [&'a str],
+    /// What the customer chose on the form.
+    pub chosen: Option<Category>,
+    /// As far as it is known.
+    pub plan: Option<Plan>,
+}
+
+/// A rule that holds, with the words that made it hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hit {
     pub rule: String,
     pub category: Category,
@@ -23,103 +36,95 @@ pub struct Hit {
     pub words: String,
     /// Where they stand in the own words, in bytes.
     pub span: (usize, usize),
+    pub by: Evidence,
 }
 
-/// What kind of message it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Why a rule holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
-    Question,
-    Wish,
-    Greeting,
-    Thanks,
-    Praise,
-    Feedback,
-    /// Nothing of the customer's own is left, or nothing that is a word.
-    Empty,
-    Spam,
-    Automatic,
+pub enum Evidence {
+    /// The words are one of its patterns.
+    Pattern,
+    /// The words mean what its examples mean; the nearest one and how sure that is.
+    Example { text: String, score: f64 },
+    /// The mood of the whole message.
+    Mood { score: f64 },
 }
 
-impl Kind {
-    /// Nobody waits for an answer.
-    pub(crate) fn is_unanswered(self) -> bool {
-        matches!(self, Kind::Spam | Kind::Automatic)
-    }
-}
+/// What the model of meaning said about a message; empty where it was not asked.
+/// Rounded, so that the log holds exactly what was decided on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scores {}
 
 /// A message as the policy sees it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
     pub own_words: String,
-    /// The gravest first; empty when no rule of the floor holds.
+    /// What always goes to a person, the gravest first; empty when no such rule holds.
     pub hits: Vec<Hit>,
+    /// What likely needs a person beside a first answer.
+    pub likely: Vec<Hit>,
+    /// Never for a person at first contact: a question, a wish, praise, ordinary trouble.
+    pub is_never: bool,
     pub kind: Kind,
     pub category: Category,
     pub priority: Priority,
+    pub sentiment: Sentiment,
+    pub scores: Scores,
 }
 
-/// Words that a friendly sentence may hold beside what makes it friendly.
-const FRIENDLY_REST: usize = 4;
-/// A longer message is not only thanks or praise.
-const FRIENDLY_WORDS: usize = 60;
-
-/// Patterns found, by pattern and sentence.
-struct Findings<'a> {
-    sentences: &'a [Sentence],
-    found: HashMap<(PatternId, usize), &'a Match>,
-}
-
-impl<'a> Findings<'a> {
-    fn new(sentences: &'a [Sentence], matches: &'a [Match]) -> Self {
-        let found = matches.iter().map(|found| ((found.pattern, found.sentence), found)).collect();
-        Self { sentences, found }
-    }
-
-    fn in_sentence(&self, patterns: &[PatternId], sentence: usize) -> Option<&'a Match> {
-        patterns.iter().find_map(|pattern| self.found.get(&(*pattern, sentence)).copied())
-    }
-
-    /// Tokens of the longest match in a sentence.
-    fn longest(&self, patterns: &[PatternId], sentence: usize) -> Option<usize> {
-        let found = patterns.iter().filter_map(|pattern| self.found.get(&(*pattern, sentence)));
-        found.map(|found| found.to - found.from).max()
-    }
-
-    fn anywhere(&self, patterns: &[PatternId]) -> bool {
-        (0..self.sentences.len()).any(|sentence| self.in_sentence(patterns, sentence).is_some())
-    }
-
-    fn count(&self, patterns: &[PatternId]) -> usize {
-        let is_found = |pattern: &&PatternId| self.anywhere(std::slice::from_ref(*pattern));
-        patterns.iter().filter(is_found).count()
+impl Reading {
+    /// For a message that could not be read.
+    pub(crate) fn unread(category: Option<Category>, priority: Option<Priority>) -> Self {
+        Self {
+            own_words: String::new(),
+            hits: Vec::new(),
+            likely: Vec::new(),
+            is_never: false,
+            kind: Kind::Question,
+            category: category.unwrap_or(Category::General),
+            priority: priority.unwrap_or(Priority::Medium),
+            sentiment: Sentiment::NEUTRAL,
+            scores: Scores::default(),
+        }
     }
 }
 
 impl Policy {
-    /// Reads a subject, when it is new, and the messages below it.
-    pub fn read(
-        &self,
-        subject: Option<&str>,
-        bodies: &[&str],
-        chosen: Option<Category>,
-    ) -> Reading {
-        let subject = subject.map(|subject| subject.trim().to_owned());
-        let own = bodies.iter().map(|body| own_words(body));
-        let parts: Vec<String> =
-            subject.into_iter().chain(own).filter(|part| !part.is_empty()).collect();
-        let text = parts.join("\n\n");
+    /// Reads with the scores of an earlier reading: the same inputs, scores and policy
+    /// give the same reading, without a model.
+    pub fn read_again(&self, inputs: &Inputs<'_>, scores: &Scores) -> Reading {
+        let text = self.own_words(inputs);
         let sentences = sentences(&text);
         let matches = self.readers.matcher.read(&sentences);
         let findings = Findings::new(&sentences, &matches);
         let hits = self.readers.hits(&text, &findings);
-        let kind = self.readers.kind(&findings);
+        let kind = self.readers.talk.kind(&findings);
         let category = match hits.first() {
             Some(hit) if hit.category != Category::General => hit.category,
-            _ => self.readers.category(kind, chosen, &findings),
+            _ => self.readers.category(kind, inputs.chosen, &findings),
         };
         let priority = self.readers.priority(&hits, &findings);
-        Reading { own_words: text, hits, kind, category, priority }
+        Reading {
+            sentiment: sentiment(&text),
+            own_words: text,
+            is_never: hits.is_empty(),
+            hits,
+            likely: Vec::new(),
+            kind,
+            category,
+            priority,
+            scores: scores.clone(),
+        }
+    }
+
+    /// The subject, when it is new, and the messages below it, without what others wrote.
+    fn own_words(&self, inputs: &Inputs<'_>) -> String {
+        let subject = inputs.subject.map(|subject| subject.trim().to_owned());
+        let own = inputs.bodies.iter().map(|body| own_words(body));
+        let parts: Vec<String> =
+            subject.into_iter().chain(own).filter(|part| !part.is_empty()).collect();
+        parts.join("\n\n")
     }
 }
 
@@ -135,43 +140,6 @@ impl Readers {
         hits
     }
 
-    fn kind(&self, findings: &Findings<'_>) -> Kind {
-        let talk = &self.talk;
-        let all = findings.sentences;
-        let words: usize = all.iter().map(|sentence| sentence.tokens.len()).sum();
-        if words == 0 {
-            return Kind::Empty;
-        }
-        if findings.anywhere(&talk.automatic) {
-            return Kind::Automatic;
-        }
-        if findings.anywhere(&talk.spam) {
-            return Kind::Spam;
-        }
-        if findings.anywhere(&talk.wish) {
-            return Kind::Wish;
-        }
-        let is_question = all.iter().any(|sentence| sentence.is_question);
-        if is_question || words > FRIENDLY_WORDS || findings.anywhere(&talk.trouble) {
-            return Kind::Question;
-        }
-        let friendly = |patterns: &[PatternId]| {
-            all.iter().enumerate().all(|(at, sentence)| {
-                let most = findings.longest(patterns, at);
-                most.is_some_and(|most| sentence.tokens.len() - most <= FRIENDLY_REST)
-            })
-        };
-        let thanks: Vec<PatternId> =
-            talk.thanks.iter().chain(&talk.greeting).chain(&talk.praise).copied().collect();
-        match () {
-            () if findings.anywhere(&talk.praise) => Kind::Praise,
-            () if findings.anywhere(&talk.feedback) => Kind::Feedback,
-            () if friendly(&talk.greeting) => Kind::Greeting,
-            () if friendly(&thanks) => Kind::Thanks,
-            () => Kind::Question,
-        }
-    }
-
     /// The category with most cues; what the customer chose weighs in, and ties go to it.
     fn category(&self, kind: Kind, chosen: Option<Category>, findings: &Findings<'_>) -> Category {
         match kind {
@@ -182,7 +150,7 @@ impl Readers {
             }
             Kind::Question => {}
         }
-        let weight = |category: Category, patterns: &[PatternId]| {
+        let weight = |category: Category, patterns: &[_]| {
             let chosen = if chosen == Some(category) { self.chosen } else { 0.0 };
             findings.count(patterns) as f64 + chosen
         };
@@ -215,11 +183,7 @@ impl Rule {
         let by_pattern = (0..findings.sentences.len())
             .filter(|sentence| findings.in_sentence(&self.unless, *sentence).is_none())
             .find_map(|sentence| findings.in_sentence(&self.when, sentence))
-            .and_then(|found| {
-                let tokens = &findings.sentences.get(found.sentence)?.tokens;
-                let matched = tokens.get(found.from..found.to)?;
-                Some((matched.first()?.start, matched.last()?.end))
-            });
+            .and_then(|found| findings.span(found));
         let by_text = || {
             let found = self.contains.iter().find_map(|part| Some((lower.find(part)?, part)))?;
             Some((found.0, found.0 + found.1.len()))
@@ -233,6 +197,7 @@ impl Rule {
             next_step: self.next_step.clone(),
             words: text.get(span.0..span.1).unwrap_or_default().to_owned(),
             span,
+            by: Evidence::Pattern,
         })
     }
 }

@@ -1,6 +1,9 @@
 //! The policy on sentences as customers write them.
 
-use agent::policy::Kind;
+use std::sync::{Arc, LazyLock};
+
+use agent::Policy;
+use agent::policy::{Inputs, Kind, Reading, Scores};
 use contract::Category;
 
 use crate::support::policy;
@@ -16,20 +19,25 @@ fn unescaped(case: &str) -> String {
     case.replace("\\n", "\n")
 }
 
+/// One message, by patterns alone.
+fn read(text: &str) -> Reading {
+    static POLICY: LazyLock<Arc<Policy>> = LazyLock::new(policy);
+    let inputs = Inputs { bodies: &[text], ..Inputs::default() };
+    POLICY.read_again(&inputs, &Scores::default())
+}
+
 fn families(text: &str) -> Vec<String> {
-    let reading = policy().read(None, &[text], None);
+    let reading = read(text);
     reading.hits.iter().map(|hit| hit.rule.split('.').next().unwrap().to_owned()).collect()
 }
 
 #[test]
 fn what_always_belongs_to_a_person_is_found() {
-    let policy = policy();
-
     let missed: Vec<_> = ALWAYS
         .lines()
         .map(|line| line.split_once(" | ").unwrap())
         .filter(|(family, text)| {
-            let reading = policy.read(None, &[&unescaped(text)], None);
+            let reading = read(&unescaped(text));
             !reading.hits.iter().any(|hit| hit.rule.starts_with(family))
         })
         .collect();
@@ -39,12 +47,10 @@ fn what_always_belongs_to_a_person_is_found() {
 
 #[test]
 fn what_never_belongs_to_a_person_is_left_alone() {
-    let policy = policy();
-
     let wrong: Vec<_> = NEVER
         .lines()
         .filter_map(|text| {
-            let reading = policy.read(None, &[&unescaped(text)], None);
+            let reading = read(&unescaped(text));
             let hit = reading.hits.into_iter().next()?;
             Some((text, hit.rule, hit.words))
         })
@@ -55,7 +61,14 @@ fn what_never_belongs_to_a_person_is_left_alone() {
 
 #[test]
 fn a_request_in_the_subject_counts_like_one_in_the_message() {
-    let reading = policy().read(Some("Refund request"), &["It is about order 7."], None);
+    let reading = policy().read_again(
+        &Inputs {
+            subject: Some("Refund request"),
+            bodies: &["It is about order 7."],
+            ..Inputs::default()
+        },
+        &Scores::default(),
+    );
 
     assert_eq!(reading.hits[0].rule, "billing.refund-wanted");
     assert_eq!(reading.category, Category::Billing);
@@ -64,7 +77,7 @@ fn a_request_in_the_subject_counts_like_one_in_the_message() {
 #[test]
 fn a_finding_is_explained_by_its_rule_and_the_words_it_found() {
     let text = "Hello. Nice tool, but I want a refund for May.";
-    let reading = policy().read(None, &[text], None);
+    let reading = read(text);
     let hit = &reading.hits[0];
 
     assert_eq!(hit.words, "want a refund");
@@ -96,14 +109,17 @@ fn the_kind_of_a_message_is_told() {
         ("I am out of office until Monday.", Kind::Automatic),
         ("How do I export a board?", Kind::Question),
     ] {
-        assert_eq!(policy().read(None, &[text], None).kind, expected, "{text}");
+        assert_eq!(read(text).kind, expected, "{text}");
     }
 }
 
 #[test]
 fn the_category_follows_the_words_and_the_choice_decides_a_tie() {
     let policy = policy();
-    let category = |text: &str, chosen| policy.read(None, &[text], chosen).category;
+    let category = |text: &str, chosen| {
+        let inputs = Inputs { bodies: &[text], chosen, ..Inputs::default() };
+        policy.read_again(&inputs, &Scores::default()).category
+    };
 
     for (text, expected) in [
         ("What does the yearly plan cost?", Category::Billing),
