@@ -23,6 +23,8 @@ pub enum Ending {
         reason: String,
         /// Who goes on with the conversation, if the agent has it.
         hands_over_to: Option<&'static str>,
+        /// The provider's, where it took it first: no other delivery's.
+        provider_id: Option<String>,
     },
     /// The connection was never made or the provider asks to wait.
     Again { after: Duration, reason: String },
@@ -128,8 +130,10 @@ impl Ending {
 
     fn provider_id(&self) -> Option<&str> {
         match self {
-            Ending::Accepted { provider_id } => provider_id.as_deref(),
-            Ending::Failed { .. } | Ending::Again { .. } | Ending::Unknown { .. } => None,
+            Ending::Accepted { provider_id } | Ending::Failed { provider_id, .. } => {
+                provider_id.as_deref()
+            }
+            Ending::Again { .. } | Ending::Unknown { .. } => None,
         }
     }
 }
@@ -159,6 +163,7 @@ finished as (
         next_attempt_at = now() + make_interval(secs => input.delay),
         accepted_at = case when input.state = 'accepted' then input.at end,
         doubtful_since = case when input.state = 'outcome_unknown' then now() end,
+        handed_over_to = input.person,
         provider_id = coalesce(input.provider_id, delivery.provider_id)
     from input
     where delivery.id = input.id

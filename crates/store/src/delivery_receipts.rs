@@ -166,6 +166,7 @@ moved as (
         state = case when best.rank > place.rank then best.state else delivery.state end,
         last_error = coalesce(best.reason, delivery.last_error),
         provider_id = coalesce(delivery.provider_id, best.provider_id),
+        handed_over_to = coalesce(best.person, delivery.handed_over_to),
         accepted_at = coalesce(delivery.accepted_at, app_now()),
         doubtful_since = null, lease_until = null
     from best join standing on standing.id = best.id, lateral (select case standing.state_before

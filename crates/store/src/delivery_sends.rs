@@ -38,8 +38,8 @@ pub struct Look {
 
 /// Begins the first open delivery of each conversation with something due at this
 /// outlet, at most `limit` of them. One whose lease ran out is never begun again: its
-/// outcome is unknown. What awaits its customer is not due before a newer message came;
-/// the template that asks for one overtakes it. What is in doubt holds back the agent for `hold`, a person never.
+/// outcome is unknown. What awaits its customer is not due before a newer message came, or
+/// the template that asks for one has failed; the template overtakes it. What is in doubt holds back the agent for `hold`, a person never.
 ///
 /// The lock on the conversation is the fence, as in [`crate::deliveries::begin`].
 pub async fn begin(
@@ -74,7 +74,9 @@ with due as materialized (
      where outlet = $1 and state = 'pending' and next_attempt_at <= now()
          and (awaits_inbound_after is null or exists (select from conversations
              where conversations.id = first.conversation_id
-                 and last_inbound_at > first.awaits_inbound_after))
+                 and last_inbound_at > first.awaits_inbound_after)
+             or exists (select from deliveries asked where asked.id = first.awaits_template
+                 and asked.state in ('failed', 'cancelled')))
          and not exists (select from deliveries earlier
              where earlier.conversation_id = first.conversation_id and earlier.outlet = $1
                  and earlier.position < first.position
@@ -104,6 +106,7 @@ begun as (
             when opted_out.is_true then 'the customer has told us to stop'
             else delivery.last_error end,
         attempt = delivery.attempt + 1, awaits_inbound_after = null,
+        awaits_template = null,
         attempted_at = case when delivery.state = 'pending' then now()
             else delivery.attempted_at end,
         doubtful_since = case when delivery.state = 'sending' then now() end,

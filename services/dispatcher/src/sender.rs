@@ -178,7 +178,8 @@ impl<P: Provider> Sender<P> {
 
 /// It can never be sent: a person goes on.
 pub(crate) fn failed(reason: impl Into<String>) -> Ending {
-    Ending::Failed { reason: reason.into(), hands_over_to: Some(SUPPORT_QUEUE) }
+    let hands_over_to = Some(SUPPORT_QUEUE);
+    Ending::Failed { reason: reason.into(), hands_over_to, provider_id: None }
 }
 
 /// Its lease was too far gone to start a request.

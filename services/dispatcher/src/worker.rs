@@ -130,7 +130,11 @@ impl Worker {
             let in_hand = InHand::new(delivery, self.outlet.as_str());
             let end = match self.outlet.send(&in_hand.delivery).await {
                 Ok(()) => Ending::Accepted { provider_id: None },
-                Err(error) => Ending::Failed { reason: error.to_string(), hands_over_to: None },
+                Err(error) => Ending::Failed {
+                    reason: error.to_string(),
+                    hands_over_to: None,
+                    provider_id: None,
+                },
             };
             finished.push(in_hand.finished(end, begun_at.elapsed()));
             spans.push(in_hand.span);

@@ -34,6 +34,8 @@ pub enum Fault {
     Undeliverable { code: u32 },
     /// 201 whose status is `failed` already.
     FailedAtOnce { code: u32 },
+    /// As [`Fault::FailedAtOnce`], and the connection is dropped before the answer.
+    FailedThenDrop { code: u32 },
 }
 
 impl Fault {
@@ -46,7 +48,8 @@ impl Fault {
             | Fault::AcceptThenDrop
             | Fault::BrokenReply
             | Fault::Undeliverable { .. }
-            | Fault::FailedAtOnce { .. } => true,
+            | Fault::FailedAtOnce { .. }
+            | Fault::FailedThenDrop { .. } => true,
             Fault::TooMany { .. }
             | Fault::ServerErrorJson
             | Fault::ServerErrorHtml

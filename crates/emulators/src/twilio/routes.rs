@@ -72,7 +72,7 @@ async fn send(
         _ => None,
     };
     let failed = match fault {
-        Fault::FailedAtOnce { code } => Some(code),
+        Fault::FailedAtOnce { code } | Fault::FailedThenDrop { code } => Some(code),
         _ => None,
     };
     let message = match fault.accepts() {
@@ -112,7 +112,7 @@ async fn answer(
             shutdown.cancelled().await;
             return None;
         }
-        Fault::Drop | Fault::AcceptThenDrop => return None,
+        Fault::Drop | Fault::AcceptThenDrop | Fault::FailedThenDrop { .. } => return None,
         Fault::BrokenReply => {
             let text = shown.to_string();
             let half: String = text.chars().take(text.len() / 2).collect();

@@ -72,7 +72,12 @@ impl TwilioList {
     fn end(&self, listed: Listed) -> Ending {
         if is_failure(&listed.status) {
             let meaning = self.client.table().meaning(listed.error_code);
-            Ending::Failed { hands_over_to: successor(&meaning), reason: meaning.reason }
+            let provider_id = Some(listed.sid);
+            Ending::Failed {
+                hands_over_to: successor(&meaning),
+                reason: meaning.reason,
+                provider_id,
+            }
         } else {
             Ending::Accepted { provider_id: Some(listed.sid) }
         }

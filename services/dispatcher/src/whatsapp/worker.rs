@@ -12,7 +12,7 @@ use store::Error;
 use store::channel_configs::ChannelConfigs;
 use store::deliveries::Ending;
 use store::delivery_sends::BegunSend;
-use store::delivery_windows;
+use store::delivery_windows::{self, Wait};
 use store::outbox::OutboxPublisher;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,7 @@ use super::{is_failure, successor};
 use crate::in_hand::FIRST_LOOK;
 use crate::outlet::Wakers;
 use crate::pace::Pace;
-use crate::sender::{Bounds, Provider, Sender, again, failed, late};
+use crate::sender::{Bounds, Provider, SUPPORT_QUEUE, Sender, again, failed, late};
 
 /// What free text needs, for a person who reads why a reply did not go.
 const WINDOW_CLOSED: &str = "outside WhatsApp's 24-hour window: free text can go only after the \
@@ -29,6 +29,10 @@ const WINDOW_CLOSED: &str = "outside WhatsApp's 24-hour window: free text can go
 
 /// Why a reply is not gone, for a person who looks.
 const WAITS: &str = "outside WhatsApp's 24-hour window: the customer was asked to write again";
+
+/// Before the reason of the template's.
+const TEMPLATE_FAILED: &str = "outside WhatsApp's 24-hour window, and the template that asks \
+                               the customer to write again has failed";
 
 /// What goes: free text, while the customer has written lately, or an approved template.
 enum Content<'a> {
@@ -159,9 +163,17 @@ impl Twilio {
         };
         let (delivery, last_inbound_at) = (&begun.delivery, begun.last_inbound_at);
         match delivery_windows::wait(&self.pool, delivery, last_inbound_at, &template).await {
-            Ok(()) => {
+            Ok(Wait::Asked) => {
                 tracing::info!(delivery.id = %delivery.id, "waits until the customer writes");
                 Ending::Again { after: Duration::ZERO, reason: WAITS.to_owned() }
+            }
+            Ok(Wait::Refused { reason, is_handed_over }) => {
+                tracing::warn!(delivery.id = %delivery.id, reason, "the customer cannot be asked");
+                Ending::Failed {
+                    reason: format!("{TEMPLATE_FAILED}: {reason}"),
+                    hands_over_to: is_handed_over.then_some(SUPPORT_QUEUE),
+                    provider_id: None,
+                }
             }
             // Nothing was sent: the same again is the same.
             Err(error) => again(None, error.to_string(), delivery.id, delivery.attempt),
@@ -170,12 +182,12 @@ impl Twilio {
 
     fn end(&self, sent: Sent, id: DeliveryId, attempt: i32) -> Ending {
         match sent {
-            Sent::Accepted { status, error_code, .. } if is_failure(&status) => {
-                refused(id, self.client.table().meaning(error_code))
+            Sent::Accepted { sid, status, error_code } if is_failure(&status) => {
+                refused(id, self.client.table().meaning(error_code), Some(sid))
             }
             Sent::Accepted { sid, .. } => Ending::Accepted { provider_id: Some(sid) },
             Sent::Again { after, reason } => again(after, reason, id, attempt),
-            Sent::Refused(meaning) => refused(id, meaning),
+            Sent::Refused(meaning) => refused(id, meaning, None),
             Sent::Unknown { reason } => {
                 tracing::warn!(delivery.id = %id, reason, "the outcome of a send is unknown");
                 Ending::Unknown { look_after: FIRST_LOOK, reason }
@@ -184,13 +196,13 @@ impl Twilio {
     }
 }
 
-fn refused(id: DeliveryId, meaning: Meaning) -> Ending {
+fn refused(id: DeliveryId, meaning: Meaning, provider_id: Option<String>) -> Ending {
     if meaning.action == Action::Settings {
         tracing::error!(delivery.id = %id, reason = meaning.reason, "a setting must be mended");
     } else {
         tracing::warn!(delivery.id = %id, reason = meaning.reason, "a send was refused");
     }
-    Ending::Failed { hands_over_to: successor(&meaning), reason: meaning.reason }
+    Ending::Failed { hands_over_to: successor(&meaning), reason: meaning.reason, provider_id }
 }
 
 #[cfg(test)]

@@ -25,8 +25,7 @@ async fn a_worker_that_lost_its_lease_can_finish_nothing(pool: PgPool) {
     world.handle([events::reply(ticket(1), "Choose Export.")]).await.unwrap();
     let first = deliveries::begin(&world.pool, "web_form", 10, Duration::ZERO).await.unwrap();
     let second = deliveries::begin(&world.pool, "web_form", 10, Duration::ZERO).await.unwrap();
-    let late =
-        ended(&first.begun[0], Ending::Failed { reason: "late".into(), hands_over_to: None });
+    let late = ended(&first.begun[0], failed("late"));
 
     deliveries::finish(&world.pool, "dispatcher", std::slice::from_ref(&late)).await.unwrap();
     let while_sending = world.deliveries().await;
@@ -61,8 +60,7 @@ async fn a_reason_with_a_nul_is_kept_without_it(pool: PgPool) {
     let world = World::new(pool);
     world.handle([events::reply(ticket(1), "one")]).await.unwrap();
     let begun = deliveries::begin(&world.pool, "web_form", 10, Duration::ZERO).await.unwrap();
-    let end =
-        ended(&begun.begun[0], Ending::Failed { reason: "no\0body".into(), hands_over_to: None });
+    let end = ended(&begun.begun[0], failed("no\0body"));
 
     deliveries::finish(&world.pool, "dispatcher", &[end]).await.unwrap();
 
@@ -197,6 +195,10 @@ async fn a_worker_is_woken_at_once_and_outlives_an_outage_of_the_database(pool: 
     shutdown.cancel();
 
     running.await.unwrap().unwrap();
+}
+
+fn failed(reason: &str) -> Ending {
+    Ending::Failed { reason: reason.into(), hands_over_to: None, provider_id: None }
 }
 
 fn ended(begun: &Begun, ending: Ending) -> Finished {

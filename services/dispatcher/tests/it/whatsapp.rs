@@ -70,19 +70,19 @@ impl Line {
         let world = World::new(pool.clone());
         let outbox = world.outbox.clone();
         Self {
-            worker: WhatsappWorker::new(
-                pool.clone(),
-                outbox.clone(),
-                Wakers::default(),
-                Arc::clone(&client),
-                configs,
-                tuning,
-            ),
+            worker: worker(&world, Arc::clone(&client), configs, tuning),
             recovery: Recovery::new(pool.clone(), outbox.clone(), client),
             receipts: Receipts::new(pool, outbox, ErrorTable::built_in().unwrap()),
             twilio,
             world,
         }
+    }
+
+    /// The same after the operators have set something else.
+    pub(crate) fn with_configs(self, configs: ChannelConfigs) -> Self {
+        let client = Arc::new(twilio_client(&self.twilio));
+        let worker = worker(&self.world, client, configs, Tuning::default());
+        Self { worker, ..self }
     }
 
     /// Sends until nothing is due.
@@ -104,6 +104,16 @@ impl Line {
     pub(crate) async fn tell(&self, statuses: &[WhatsappStatus]) -> Result<(), Failure> {
         self.receipts.handle_batch(statuses.iter().cloned().map(told).collect()).await
     }
+}
+
+fn worker(
+    world: &World,
+    client: Arc<TwilioClient>,
+    configs: ChannelConfigs,
+    tuning: Tuning,
+) -> WhatsappWorker {
+    let (pool, outbox) = (world.pool.clone(), world.outbox.clone());
+    WhatsappWorker::new(pool, outbox, Wakers::default(), client, configs, tuning)
 }
 
 pub(crate) fn twilio_client(twilio: &TwilioEmulator) -> TwilioClient {

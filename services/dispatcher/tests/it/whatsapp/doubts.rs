@@ -102,6 +102,40 @@ async fn two_doubts_with_the_same_text_take_two_messages(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
+async fn two_doubts_with_the_same_text_take_two_messages_also_when_one_has_failed(pool: PgPool) {
+    let line = Line::new(pool, [1]).await;
+    let same = |name| reply(1, name, |reply| reply.parts = vec!["The same.".into()]);
+    line.twilio.script([Fault::FailedThenDrop { code: 63_024 }, Fault::AcceptThenDrop]);
+    line.world.handle([same("one"), same("two")]).await.unwrap();
+    line.send_all().await;
+    line.run(A_MINUTE_LATER).await;
+    line.send_all().await;
+
+    line.run(DUE).await;
+    let settled = line.recovery.step().await.unwrap();
+
+    assert_eq!(settled, 2);
+    assert_eq!(line.world.states().await, ["failed", "accepted"]);
+    let linked = "select count(distinct provider_id) from deliveries";
+    assert_eq!(line.world.count(linked).await, 2);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_doubt_does_not_take_a_message_that_was_refused_at_once_for_another(pool: PgPool) {
+    let line = Line::new(pool, [1]).await;
+    let same = |name| reply(1, name, |reply| reply.parts = vec!["The same.".into()]);
+    line.twilio.script([Fault::FailedAtOnce { code: 63_024 }, Fault::Drop]);
+    line.world.handle([same("one"), same("two")]).await.unwrap();
+    line.send_all().await;
+
+    line.run(DUE).await;
+    let settled = line.recovery.step().await.unwrap();
+
+    assert_eq!(settled, 0, "the only message is the first one's");
+    assert_eq!(line.world.states().await, ["failed", "outcome_unknown"]);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_worker_that_stalled_past_its_lease_makes_nobody_send_twice(pool: PgPool) {
     let line = Line::new(pool, [1]).await;
     line.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
