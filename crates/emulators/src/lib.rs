@@ -4,5 +4,6 @@
 mod clock;
 pub mod gmail;
 pub mod handoff;
+pub mod openai;
 mod server;
 pub mod twilio;
