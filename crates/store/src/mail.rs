@@ -39,8 +39,8 @@ pub struct Known {
     pub customer: Option<CustomerId>,
     pub level: Option<IdentityLevel>,
     pub plan: Option<Plan>,
-    /// The name under which the sender acts, when the address stands in the list of staff.
-    pub staff_name: Option<String>,
+    /// The address stands in the list of staff.
+    pub is_staff: bool,
     /// Conversations that it may belong to, the best first.
     pub candidates: Vec<Candidate>,
 }
@@ -77,7 +77,7 @@ struct KnownRow {
     customer_id: Option<Uuid>,
     level: Option<String>,
     plan: Option<String>,
-    staff_name: Option<String>,
+    is_staff: bool,
     candidates: Json<Vec<CandidateRow>>,
 }
 
@@ -116,7 +116,7 @@ impl KnownRow {
             customer: self.customer_id.map(Into::into),
             level: self.level.map(|level| level.parse()).transpose().map_err(Error::row)?,
             plan: self.plan.map(Plan::try_from).transpose().map_err(Error::row)?,
-            staff_name: self.staff_name,
+            is_staff: self.is_staff,
             candidates: candidates.collect::<Result<_, Error>>()?,
         })
     }

@@ -9,7 +9,6 @@ use sqlx::PgPool;
 use store::inbound::Thread;
 use store::mail::{self, Known};
 use store::outbox::OutboxPublisher;
-use store::people::OperatorName;
 use store::ticket_refs::TicketRefs;
 
 use crate::email_intake::{Inbound, messages, round};
@@ -100,9 +99,8 @@ impl EmailResolver {
     ) -> Result<Option<Thread>, Failure> {
         let (joins, no_answer) = match fate(&inbound.message, known) {
             Fate::Stored { joins, no_answer } => (joins, no_answer),
-            Fate::Says { to, name } => {
-                let name = OperatorName(name);
-                let said = staff::say(&self.writer.pool, inbound, to, name, committed).await?;
+            Fate::Says(candidate) => {
+                let said = staff::say(&self.writer.pool, inbound, candidate, committed).await?;
                 let Err(refused) = said else { return Ok(None) };
                 (None, Some(refused))
             }

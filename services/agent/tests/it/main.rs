@@ -11,6 +11,7 @@
 mod email;
 mod knowledge;
 mod models;
+mod openai;
 mod periodic;
 mod policy;
 mod policy_files;

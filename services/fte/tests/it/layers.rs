@@ -10,8 +10,10 @@ use serde_json::Value;
 /// A library and the crates that own it.
 const OWNERS: &[(&str, &[&str])] = &[
     ("rdkafka", &["bus"]),
-    // Providers are spoken to in `channels`; the chassis gives it to the exporter of traces.
-    ("reqwest", &["channels", "chassis", "emulators", "fte"]),
+    // Providers are spoken to in `channels`, models in the agent; the chassis gives it to
+    // the exporter of traces.
+    ("reqwest", &["agent", "channels", "chassis", "emulators", "fte"]),
+    ("async-openai", &["agent"]),
     ("prost", &["contract"]),
     ("askama", &["webform-ingress"]),
     ("opentelemetry_sdk", &["chassis"]),
