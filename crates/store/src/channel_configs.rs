@@ -3,6 +3,9 @@
 
 mod keys;
 mod reader;
+mod values;
+
+use std::collections::BTreeMap;
 
 use contract::Channel;
 use serde::{Deserialize, Serialize};
@@ -37,6 +40,9 @@ pub struct ChannelSettings {
     pub aliases: Vec<String>,
     /// Who of us may answer by mail, in lower case.
     pub staff_addresses: Vec<String>,
+    /// Under which name the owner of one of these addresses acts; without one it is what
+    /// stands before the `@`.
+    pub staff_names: BTreeMap<String, String>,
     /// Automatic replies to one address in one conversation within an hour.
     pub replies_per_hour: u32,
     /// The same within a day.
@@ -56,6 +62,7 @@ impl Default for ChannelSettings {
             template_variables: None,
             aliases: Vec::new(),
             staff_addresses: Vec::new(),
+            staff_names: BTreeMap::new(),
             // A person reads and writes slower than this; two machines do not.
             replies_per_hour: 5,
             replies_per_day: 20,

@@ -39,8 +39,8 @@ pub struct Known {
     pub customer: Option<CustomerId>,
     pub level: Option<IdentityLevel>,
     pub plan: Option<Plan>,
-    /// The address stands in the list of staff.
-    pub is_staff: bool,
+    /// The name under which the sender acts, when the address stands in the list of staff.
+    pub staff_name: Option<String>,
     /// Conversations that it may belong to, the best first.
     pub candidates: Vec<Candidate>,
 }
@@ -77,7 +77,7 @@ struct KnownRow {
     customer_id: Option<Uuid>,
     level: Option<String>,
     plan: Option<String>,
-    is_staff: bool,
+    staff_name: Option<String>,
     candidates: Json<Vec<CandidateRow>>,
 }
 
@@ -116,7 +116,7 @@ impl KnownRow {
             customer: self.customer_id.map(Into::into),
             level: self.level.map(|level| level.parse()).transpose().map_err(Error::row)?,
             plan: self.plan.map(Plan::try_from).transpose().map_err(Error::row)?,
-            is_staff: self.is_staff,
+            staff_name: self.staff_name,
             candidates: candidates.collect::<Result<_, Error>>()?,
         })
     }

@@ -6,7 +6,7 @@
 pub(crate) const FIND: &str = "
 select coalesce(stored.conversation_id, twin.conversation_id) as stored_in,
     by_address.customer_id, by_address.level, customer.plan,
-    coalesce(staff.is_listed, false) as is_staff,
+    staff.name as staff_name,
     found.candidates
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
     with ordinality as input
@@ -25,7 +25,8 @@ left join lateral (select customer_id, level from customer_identifiers
     where kind = 'email' and value = input.address limit 1) by_address on true
 left join lateral (select plan from customers
     where id = by_address.customer_id limit 1) customer on true
-left join lateral (select true as is_listed
+left join lateral (select coalesce(nullif(settings -> 'staff_names' ->> input.address, ''),
+        split_part(input.address, '@', 1)) as name
     from channel_configs cross join lateral jsonb_array_elements_text(
         case jsonb_typeof(settings -> 'staff_addresses')
             when 'array' then settings -> 'staff_addresses' else '[]' end) listed (address)

@@ -7,6 +7,7 @@ pub mod chat;
 mod connections;
 mod draft;
 mod effects;
+pub mod embedder;
 pub mod jobs;
 pub mod knowledge;
 mod model;
@@ -32,6 +33,7 @@ use store::relay::Relay;
 use tokio::task::JoinSet;
 
 pub use builtin::Builtin;
+pub use embedder::{Embedder, EmbedderSettings};
 pub use model::{Answer, Model, ModelError, Prompt, Proposal};
 pub use policy::Policy;
 pub use search::Found;
@@ -56,12 +58,15 @@ pub struct Config {
     /// How long after a WhatsApp message the next one still belongs to it, in milliseconds
     #[arg(long, env = "FTE_BURST_WINDOW_MS", default_value_t = 1_500)]
     pub burst_window_ms: u64,
+    #[command(flatten)]
+    pub embedder: EmbedderSettings,
 }
 
 /// Runs until shutdown.
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let policy = Policy::load(&config.policy).map_err(|e| SettingsError(e.to_string()))?;
     let policy = Arc::new(policy);
+    let embedder = Embedder::open(&config.embedder).map_err(|e| SettingsError(e.to_string()))?;
     let pool = config.database.pool(SERVICE)?;
     let bus = config.bus.connect(&pool).await?;
     let (outbox, deleter) = OutboxPublisher::new(pool.clone(), bus.publisher());
@@ -75,7 +80,12 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         // One less than there are: the last try is left for the hand-over itself.
         tries: u32::try_from(consumer.retry_delays.len()).unwrap_or(u32::MAX),
     };
-    tracing::info!(policy.hash = policy.hash(), model.name = "builtin", "the agent starts");
+    tracing::info!(
+        policy.hash = policy.hash(),
+        model.name = "builtin",
+        embedder.name = embedder.name(),
+        "the agent starts"
+    );
     let model = Builtin::new(Arc::clone(&policy));
     let agent = Agent::new(pool.clone(), outbox, policy, model, settings);
 

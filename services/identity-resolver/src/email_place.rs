@@ -15,7 +15,7 @@ const STAFF_ASIDE: &str = "staff_aside";
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fate<'a> {
     /// A member of staff says it to the customer of this conversation.
-    Says(&'a Candidate),
+    Says { to: &'a Candidate, name: &'a str },
     /// It goes into this conversation, or opens one.
     Stored { joins: Option<&'a Candidate>, no_answer: Option<&'static str> },
 }
@@ -26,13 +26,14 @@ pub(crate) fn fate<'a>(mail: &EmailMessage, known: &'a Known) -> Fate<'a> {
     let is_human = mail.kind == MailKind::Human;
     let no_answer = (!is_human).then(|| mail.kind.as_str());
     let alone = |no_answer| Fate::Stored { joins: None, no_answer };
-    if known.is_staff {
+    if let Some(name) = &known.staff_name {
         // Never among the words of a customer, whom they may be about.
         return match (mail.authentication, is_human) {
             (_, false) => alone(no_answer),
             (Authentication::Pass, true) => match said_to(known) {
                 Some(_) if is_aside(mail) => alone(Some(STAFF_ASIDE)),
-                said => said.map_or(alone(None), Fate::Says),
+                Some(to) => Fate::Says { to, name },
+                None => alone(None),
             },
             (_, true) => alone(Some(STAFF_UNPROVEN)),
         };
@@ -103,7 +104,7 @@ mod tests {
             customer: Some(CustomerId::named("ana")),
             level: None,
             plan: None,
-            is_staff: false,
+            staff_name: None,
             candidates: vec![candidate],
         }
     }
@@ -180,13 +181,14 @@ mod tests {
 
     #[test]
     fn staff_speak_for_us_only_when_proven_and_never_become_a_customers_words() {
-        let staff = |candidate: Candidate| Known { is_staff: true, ..known(candidate) };
+        let staff =
+            |candidate: Candidate| Known { staff_name: Some("lisa".into()), ..known(candidate) };
         let whatsapp = staff(candidate(Via::Header, |one| one.channel = Channel::Whatsapp));
         let alone = |no_answer| Fate::Stored { joins: None, no_answer };
 
         assert!(matches!(
             fate(&mail(MailKind::Human, Authentication::Pass), &whatsapp),
-            Fate::Says(_)
+            Fate::Says { name: "lisa", .. }
         ));
         for unproven in [Authentication::None, Authentication::Fail] {
             let mail = mail(MailKind::Human, unproven);
@@ -204,7 +206,7 @@ mod tests {
             assert_eq!(fate(&aside, &whatsapp), alone(Some("staff_aside")));
             aside.to = vec!["Support@taskflow.example".to_owned()];
             aside.cc.clear();
-            assert!(matches!(fate(&aside, &whatsapp), Fate::Says(_)));
+            assert!(matches!(fate(&aside, &whatsapp), Fate::Says { .. }));
         }
         let in_thread = staff(candidate(Via::Thread, |_| {}));
         assert_eq!(fate(&mail(MailKind::Human, Authentication::Pass), &in_thread), alone(None));

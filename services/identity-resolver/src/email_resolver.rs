@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use store::inbound::Thread;
 use store::mail::{self, Known};
 use store::outbox::OutboxPublisher;
+use store::people::OperatorName;
 use store::ticket_refs::TicketRefs;
 
 use crate::email_intake::{Inbound, messages, round};
@@ -99,8 +100,9 @@ impl EmailResolver {
     ) -> Result<Option<Thread>, Failure> {
         let (joins, no_answer) = match fate(&inbound.message, known) {
             Fate::Stored { joins, no_answer } => (joins, no_answer),
-            Fate::Says(candidate) => {
-                let said = staff::say(&self.writer.pool, inbound, candidate, committed).await?;
+            Fate::Says { to, name } => {
+                let name = OperatorName(name);
+                let said = staff::say(&self.writer.pool, inbound, to, name, committed).await?;
                 let Err(refused) = said else { return Ok(None) };
                 (None, Some(refused))
             }

@@ -9,7 +9,6 @@ use store::people::{self, NewReply, OperatorName, Refusal};
 
 use crate::SERVICE;
 use crate::email_intake::Inbound;
-use crate::text::clean_name;
 
 /// Why words of staff do not reach the customer; stands in their row.
 const NOTHING_SAID: &str = "staff_wordless";
@@ -17,12 +16,14 @@ const QUOTES_NOTICE: &str = "staff_quotes_notice";
 const CLOSED: &str = "staff_closed";
 const TAKEN: &str = "staff_taken_by_another";
 
-/// Takes the conversation for the sender and replies in it. `Ok(Err(_))` says why that
+/// Takes the conversation for the sender and replies in it, under the name that our list
+/// has: what a mail shows, anybody can write. `Ok(Err(_))` says why that
 /// is not to be: the mail is then kept where a person finds it.
 pub(crate) async fn say(
     pool: &PgPool,
     inbound: &Inbound,
     candidate: &Candidate,
+    name: OperatorName<'_>,
     committed: &mut Vec<Record>,
 ) -> Result<Result<(), &'static str>, Failure> {
     if inbound.body.trim().is_empty() {
@@ -33,7 +34,6 @@ pub(crate) async fn say(
         return Ok(Err(QUOTES_NOTICE));
     }
     let id = candidate.conversation_id;
-    let name = name(inbound);
     let reply = NewReply {
         id: ReplyId::derived(inbound.event_id, "staff-reply"),
         text: &inbound.body,
@@ -42,7 +42,7 @@ pub(crate) async fn say(
         service: SERVICE,
     };
     let mut conn = pool.acquire().await.map_err(store::Error::from)?;
-    let said = people::reply(&mut conn, id, OperatorName(&name), reply).await;
+    let said = people::reply(&mut conn, id, name, reply).await;
     drop(conn);
     let refused = match said {
         Ok(_) => {
@@ -59,14 +59,4 @@ pub(crate) async fn say(
         "a mail of staff does not reach the customer"
     );
     Ok(Err(refused))
-}
-
-/// As the sender shows it, else what stands before the @.
-fn name(inbound: &Inbound) -> String {
-    match clean_name(&inbound.message.from_name) {
-        shown if shown.is_empty() => {
-            inbound.address.split('@').next().unwrap_or_default().to_owned()
-        }
-        shown => shown,
-    }
 }

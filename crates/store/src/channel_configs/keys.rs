@@ -1,21 +1,13 @@
 //! The settings of channels by name: which channel has which, what a value must look
 //! like, and how it is shown. Pure.
 
-use std::collections::BTreeMap;
-
 use contract::Channel;
-use email_address::{EmailAddress, Options};
 
+use super::values::{addresses, number, some, staff, template_id, variables};
 use super::{ChannelConfig, ChannelSettings};
-
-/// Addresses in one list: more is a mailing list, not a channel's setting.
-const MOST_ADDRESSES: usize = 200;
 
 /// What one Twilio sender does on request; no mailbox does more.
 const MOST_SENDS_PER_SECOND: u32 = 400;
-
-/// A whole template has at most 1,024 characters on WhatsApp.
-const MOST_VARIABLE_BYTES: usize = 500;
 
 const MOST_REPLIES_PER_HOUR: u32 = 1000;
 const MOST_REPLIES_PER_DAY: u32 = 10_000;
@@ -91,8 +83,8 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "staff_addresses",
-        help: "who of us may answer a customer by mail",
-        expected: "e-mail addresses, comma-separated, at most 200",
+        help: "who of us may answer a customer by mail, and as whom: anna@example.com=Anna",
+        expected: "e-mail addresses, each alone or with =NAME, comma-separated, at most 200",
         channels: &[Channel::Email],
         field: Field::StaffAddresses,
     },
@@ -168,7 +160,9 @@ impl Key {
                 };
             }
             Field::Aliases => settings.aliases = addresses(value)?,
-            Field::StaffAddresses => settings.staff_addresses = addresses(value)?,
+            Field::StaffAddresses => {
+                (settings.staff_addresses, settings.staff_names) = staff(value)?;
+            }
             Field::RepliesPerHour => {
                 settings.replies_per_hour = number(value, MOST_REPLIES_PER_HOUR)?;
             }
@@ -195,7 +189,15 @@ impl Key {
             Field::TemplateId => settings.template_id.clone().unwrap_or_default(),
             Field::TemplateVariables => settings.template_variables.clone().unwrap_or_default(),
             Field::Aliases => settings.aliases.join(","),
-            Field::StaffAddresses => settings.staff_addresses.join(","),
+            Field::StaffAddresses => {
+                let shown = settings.staff_addresses.iter().map(|address| {
+                    match settings.staff_names.get(address) {
+                        Some(name) => format!("{address}={name}"),
+                        None => address.clone(),
+                    }
+                });
+                shown.collect::<Vec<_>>().join(",")
+            }
             Field::RepliesPerHour => settings.replies_per_hour.to_string(),
             Field::RepliesPerDay => settings.replies_per_day.to_string(),
             Field::SendsPerSecond => {
@@ -214,45 +216,6 @@ impl ChannelSettings {
         let mut again = config.clone();
         KEYS.iter().try_for_each(|key| key.set(&mut again, &key.show(&config)).map(drop))
     }
-}
-
-fn some(value: &str) -> Option<&str> {
-    Some(value).filter(|value| !value.is_empty())
-}
-
-fn template_id(value: &str) -> Result<String, ()> {
-    let digits = value.strip_prefix("HX").unwrap_or_default();
-    let is_sid = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_sid { Ok(value.to_owned()) } else { Err(()) }
-}
-
-/// As WhatsApp takes them: no line break, no tab, at most four spaces in a row.
-fn variables(value: &str) -> Option<String> {
-    let parsed: BTreeMap<String, String> = serde_json::from_str(value).ok()?;
-    let is_plain = |text: &String| {
-        text.len() <= MOST_VARIABLE_BYTES
-            && !text.chars().any(char::is_control)
-            && !text.contains("     ")
-    };
-    parsed.values().all(is_plain).then(|| value.to_owned())
-}
-
-fn number(value: &str, most: u32) -> Option<u32> {
-    value.parse().ok().filter(|number| (1..=most).contains(number))
-}
-
-/// Addresses in lower case, each once.
-fn addresses(value: &str) -> Option<Vec<String>> {
-    let mut addresses = Vec::new();
-    for address in value.split(',').map(str::trim).filter(|address| !address.is_empty()) {
-        let address = address.to_lowercase();
-        let options = Options::default().without_display_text().without_domain_literal();
-        EmailAddress::parse_with_options(&address, options).ok()?;
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    (addresses.len() <= MOST_ADDRESSES).then_some(addresses)
 }
 
 #[cfg(test)]
@@ -275,6 +238,19 @@ mod tests {
             (Channel::Whatsapp, "template_variables", r#"{"1":"x"}"#, r#"{"1":"x"}"#),
             (Channel::Email, "aliases", "A@x.com, b@x.com,a@X.com,", "a@x.com,b@x.com"),
             (Channel::Email, "staff_addresses", " ", ""),
+            (
+                Channel::Email,
+                "staff_addresses",
+                "B@x.com, A@x.com = Anna B ,",
+                "b@x.com,a@x.com=Anna B",
+            ),
+            (
+                Channel::Email,
+                "staff_addresses",
+                "a=b@x.com=Anna,c=d@x.com",
+                "a=b@x.com=Anna,c=d@x.com",
+            ),
+            (Channel::Email, "staff_addresses", "a@x.com=Anna,A@x.com", "a@x.com=Anna"),
             (Channel::Email, "replies_per_hour", "7", "7"),
             (Channel::Whatsapp, "sends_per_second", "80", "80"),
             (Channel::Whatsapp, "sends_per_second", "", ""),
@@ -299,6 +275,10 @@ mod tests {
             (Channel::Email, "aliases", "hunter2"),
             (Channel::Email, "staff_addresses", "a@x.com,hunter2"),
             (Channel::Email, "staff_addresses", "hunter2 <a@x.com>"),
+            (Channel::Email, "staff_addresses", "a@x.com="),
+            (Channel::Email, "staff_addresses", "a@x.com=hun\nter2"),
+            (Channel::Email, "staff_addresses", "a@x.com=Anna,a@x.com=hunter2"),
+            (Channel::Email, "aliases", "a@x.com=hunter2"),
             (Channel::Email, "replies_per_hour", "0"),
             (Channel::Email, "replies_per_day", "10001"),
             (Channel::Whatsapp, "sends_per_second", "401"),

@@ -34,7 +34,8 @@ enum Action {
     },
     /// Change settings of a channel: all of these, or none
     ///
-    /// A list is comma-separated; an empty value (`key=`) unsets. What was changed, without values,
+    /// A list is comma-separated; an empty value (`key=`) unsets. An address of staff may carry the
+    /// operator's name under which its owner answers: staff_addresses=anna@example.com=Anna. What was changed, without values,
     /// is noted in the audit log.
     Set {
         /// email, whatsapp or web_form

@@ -4,15 +4,17 @@
 use chassis::settings::{BusKind, KafkaSettings, ProcessSettings};
 use clap::ValueEnum;
 use secrecy::ExposeSecret as _;
+use servers::Runtime;
 
 use crate::commands::up::Arguments;
 use crate::up::data::DataFolder;
 use crate::up::database::Database;
 use crate::up::log::Log;
-use crate::up::settings::Settings;
+use crate::up::settings::{Settings, is_any_set};
 use crate::up::{gmail, twilio};
 
 const SECRET: &str = "secret";
+const EMBEDDING_FOLDER: &str = "FTE_EMBEDDING_FOLDER";
 const OPERATOR: &str = "operator";
 pub(crate) const OPERATOR_TOKEN: &str = "operator-token";
 
@@ -33,6 +35,10 @@ pub(crate) fn settings(
     match &arguments.secret {
         Some(secret) => settings.set("FTE_SECRET", secret.expose_secret()),
         None => settings.set("FTE_SECRET", folder.secret(SECRET)?),
+    }
+    if !is_any_set(&[EMBEDDING_FOLDER]) {
+        let folder = Runtime::locate().minilm();
+        settings.set(EMBEDDING_FOLDER, folder.to_string_lossy());
     }
     settings.set("PUBLIC_BASE_URL", arguments.public_base_url.as_deref().unwrap_or(url));
     if let Some(tokens) = &arguments.operator_tokens {

@@ -17,7 +17,9 @@ async fn asked(pool: &PgPool) -> EmailWorld {
     let world = EmailWorld::new(pool).await;
     world
         .run(
-            "update channel_configs set settings = '{\"staff_addresses\": [\"lisa@taskflow.example\"]}'
+            "update channel_configs set settings = jsonb_build_object(
+                 'staff_addresses', jsonb_build_array('lisa@taskflow.example'),
+                 'staff_names', jsonb_build_object('lisa@taskflow.example', 'Lisa Tanaka'))
              where channel = 'email'",
         )
         .await;
@@ -29,7 +31,7 @@ async fn asked(pool: &PgPool) -> EmailWorld {
 fn lisa(number: u32, authentication: Authentication) -> EmailInbound {
     mail_with(number, |mail| {
         mail.from = LISA.into();
-        mail.from_name = "Lisa Tanaka".into();
+        mail.from_name = "Marcus (Head of Support)".into();
         mail.in_reply_to = vec![HAND_OFF.into()];
         mail.text = "I have looked at your invoice.".into();
         mail.authentication = authentication;
@@ -70,6 +72,17 @@ async fn what_proven_staff_answer_to_a_hand_off_goes_to_the_customer_as_a_person
     assert_eq!(world.texts(row).await, ["person Lisa Tanaka 1 1"]);
     assert_eq!(world.count("select count(*) from messages").await, 1);
     assert_eq!(world.count("select count(*) from customers").await, 1);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn staff_without_a_name_in_the_list_act_under_what_stands_before_the_at(pool: PgPool) {
+    let world = asked(&pool).await;
+    world.run("update channel_configs set settings = settings - 'staff_names'").await;
+
+    world.handle([lisa(2, Authentication::Pass)]).await.unwrap();
+
+    assert_eq!(said(&world)[0].1.author_name, "lisa");
+    assert_eq!(world.texts("select person from conversations").await, ["lisa"]);
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
