@@ -108,6 +108,27 @@ pub struct Unusable<'a> {
     pub now: DateTime<Utc>,
 }
 
+impl Unusable<'_> {
+    /// The dead letter of this service that keeps it.
+    pub fn letter(self, service: &str) -> DeadLetter {
+        let role = format!("dead-letter:{service}");
+        DeadLetter {
+            meta: EventMeta::derived(self.cause, &role, self.now),
+            // No topic: it never was an event, and nothing could read it as one.
+            topic: self.route.to_owned(),
+            partition: 0,
+            offset: 0,
+            group: service.to_owned(),
+            key: self.key,
+            headers: Vec::new(),
+            payload: self.body.clone(),
+            class: DeadLetterClass::Rejected,
+            error: self.error,
+            attempts: 1,
+        }
+    }
+}
+
 /// The part that all webhooks of a service share.
 #[derive(Clone)]
 pub struct Webhook {
@@ -174,7 +195,7 @@ impl Webhook {
                 published.map(|()| "event")
             }
             Err(unusable) => {
-                let letter = self.dead_letter(unusable);
+                let letter = unusable.letter(self.service);
                 let id = letter.meta.event_id;
                 let published = self.publish(Record::of(&letter), id).await;
                 published.map(|()| {
@@ -207,24 +228,6 @@ impl Webhook {
         };
         warn!(event.id = %id, error.cause_chain = format!("{cause:#}"), "webhook not confirmed");
         Err(Refusal::Unconfirmed)
-    }
-
-    fn dead_letter(&self, unusable: Unusable<'_>) -> DeadLetter {
-        let role = format!("dead-letter:{}", self.service);
-        DeadLetter {
-            meta: EventMeta::derived(unusable.cause, &role, unusable.now),
-            // No topic: it never was an event, and nothing could read it as one.
-            topic: unusable.route.to_owned(),
-            partition: 0,
-            offset: 0,
-            group: self.service.to_owned(),
-            key: unusable.key,
-            headers: Vec::new(),
-            payload: unusable.body.clone(),
-            class: DeadLetterClass::Rejected,
-            error: unusable.error,
-            attempts: 1,
-        }
     }
 }
 

@@ -134,6 +134,11 @@ impl TwilioEmulator {
         self.state.age_window(customer, by);
     }
 
+    /// Pages of the list hold no more than this from here on.
+    pub fn limit_pages(&self, messages: usize) {
+        self.state.lock().largest_page = messages.max(1);
+    }
+
     /// As if this customer had told Twilio to stop, or to go on.
     pub fn set_opted_out(&self, customer: &str, is_opted_out: bool) {
         let mut held = self.state.lock();

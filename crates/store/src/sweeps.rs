@@ -41,6 +41,25 @@ pub async fn missing(
     Ok(missing)
 }
 
+/// Under which id each of these WhatsApp addresses wrote last, as far as it ever did: the
+/// thread of its newest conversation.
+pub async fn senders(
+    executor: impl PgExecutor<'_>,
+    addresses: &[&str],
+) -> Result<Vec<(String, String)>, Error> {
+    let senders = sqlx::query_as(
+        "select input.address, newest.thread_key
+         from (select distinct unnest($1::text[])) as input (address)
+         cross join lateral (select thread_key from conversations
+             where channel = 'whatsapp' and conversations.address = input.address
+             order by created_at desc limit 1) newest",
+    )
+    .bind(addresses)
+    .fetch_all(executor)
+    .await?;
+    Ok(senders)
+}
+
 /// Remembers gaps that the log has now.
 pub async fn filled(
     executor: impl PgExecutor<'_>,

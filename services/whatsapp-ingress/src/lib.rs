@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use bus::Publisher;
+use bus::{Bus, Publisher};
 use channels::twilio::client::{self, TwilioClient};
 use channels::twilio::signature::Verifier;
 use channels::twilio::webhook::Ours;
@@ -23,11 +23,13 @@ use secrecy::ExposeSecret as _;
 use tokio::task::JoinSet;
 
 pub use docs::openapi;
+pub use reached::{Lags, RESOLVER};
 pub use refused::{RefusalNotes, Refusals, refusals};
 pub use sweep::Sweep;
 
 mod call;
 mod docs;
+mod reached;
 mod receive;
 mod refusal;
 mod refused;
@@ -136,7 +138,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let client = twilio_client(&account, config.outbound)?;
     let ours = ours(&account);
     let (refusals, notes) = refusals(account.public_base_urls.clone());
-    let sweep = Sweep::new(pool.clone(), bus.publisher(), client, ours, Arc::clone(&clock), &meter);
+    let (publisher, lags) = (bus.publisher(), lags(&bus));
+    let sweep = Sweep::new(pool.clone(), publisher, client, ours, Arc::clone(&clock), lags, &meter);
     let ingress = Ingress::from(Parts {
         publisher: bus.publisher(),
         account,
@@ -152,6 +155,14 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let serving = context.clone();
     tasks.spawn(async move { serving.serve(&config.http, router).await });
     context.supervise(tasks).await
+}
+
+fn lags(bus: &Bus) -> Lags {
+    let bus = bus.clone();
+    Arc::new(move || {
+        let bus = bus.clone();
+        Box::pin(async move { bus.lag().await })
+    })
 }
 
 fn twilio_client(

@@ -1,7 +1,7 @@
 //! Finds what Twilio took for us and no webhook brought: Twilio does not come again
 //! after an answer of 5xx, so its own list is the guarantee.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,16 +9,18 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bus::{Publisher, Record};
 use channels::twilio::client::{ListedMessage, TwilioClient};
-use channels::twilio::webhook::{self, Ours};
+use channels::twilio::webhook::{self, Ours, Unreadable};
+use chassis::webhook::Unusable;
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::Channel;
+use contract::{Channel, EventId};
 use opentelemetry::metrics::{Counter, Meter};
 use sqlx::PgPool;
 use store::jobs::{self, Schedule};
 use store::sweeps;
 use tokio_util::sync::CancellationToken;
 
-use crate::Clock;
+use crate::reached::{Lags, Reached};
+use crate::{Clock, NAME};
 
 const SCHEDULE: Schedule = Schedule {
     name: "twilio-sweep",
@@ -33,8 +35,8 @@ const AT_START: TimeDelta = TimeDelta::hours(24);
 /// two clocks differ.
 const OVERLAP: TimeDelta = TimeDelta::minutes(10);
 
-/// How old a message must be to be missed: its webhook, its repetitions within fifteen
-/// seconds and the resolver come first.
+/// How old a message must be to be missed: its webhook and its repetitions within fifteen
+/// seconds come first.
 const GRACE: TimeDelta = TimeDelta::seconds(60);
 
 /// How long a message waits for its files to be listed; then it goes without them.
@@ -46,6 +48,9 @@ const MOST_PAGES: usize = 500;
 /// Gaps published and noted together.
 const BATCH: usize = 100;
 
+/// What a dead letter says where others name their topic.
+const LIST: &str = "GET Messages.json";
+
 /// Compares Twilio's list with what is stored.
 pub struct Sweep {
     pool: PgPool,
@@ -53,6 +58,7 @@ pub struct Sweep {
     client: TwilioClient,
     ours: Ours,
     clock: Clock,
+    reached: Reached,
     filled: Counter<u64>,
     /// Whether this process has looked back a day.
     has_looked_back: AtomicBool,
@@ -65,6 +71,7 @@ impl Sweep {
         client: TwilioClient,
         ours: Ours,
         clock: Clock,
+        lags: Lags,
         meter: &Meter,
     ) -> Self {
         let filled = meter
@@ -72,7 +79,8 @@ impl Sweep {
             .with_description("messages that no webhook brought")
             .build();
         let has_looked_back = AtomicBool::new(false);
-        Self { pool, publisher, client, ours, clock, filled, has_looked_back }
+        let reached = Reached::new(lags);
+        Self { pool, publisher, client, ours, clock, reached, filled, has_looked_back }
     }
 
     /// Sweeps every minute until shutdown, on one replica at a time.
@@ -82,16 +90,21 @@ impl Sweep {
         jobs::run(self.pool.clone(), SCHEDULE, shutdown, step).await
     }
 
-    /// One sweep. Returns how many gaps it has filled.
+    /// One sweep. Returns how many gaps it has filled, or moved to the dead letters.
     pub async fn step(&self) -> anyhow::Result<usize> {
         let now = (self.clock)();
-        let gaps = self.gaps(self.since(now).await?, now - GRACE).await?;
+        let Some(until) = self.reached.by(now).await? else {
+            tracing::info!("the sweep waits: the resolver has not read what came before");
+            return Ok(0);
+        };
+        let mut gaps = self.gaps(self.since(now).await?, until - GRACE).await?;
+        self.name_senders(&mut gaps).await?;
         let mut filled = 0;
         for batch in gaps.chunks(BATCH) {
             filled += self.fill(batch).await?;
         }
         anyhow::ensure!(filled == gaps.len(), "messages wait for their files");
-        sweeps::finish(&self.pool, SCHEDULE.name, now).await?;
+        sweeps::finish(&self.pool, SCHEDULE.name, until).await?;
         self.has_looked_back.store(true, Ordering::Relaxed);
         Ok(filled)
     }
@@ -134,11 +147,26 @@ impl Sweep {
         anyhow::bail!("the list of messages does not end")
     }
 
-    /// Publishes what the webhooks would have, and notes it. Returns how many are done: one
+    /// A sender with a user id stays who that is: the list tells the number only.
+    async fn name_senders(&self, gaps: &mut [ListedMessage]) -> anyhow::Result<()> {
+        for batch in gaps.chunks_mut(BATCH) {
+            let addresses: Vec<&str> = batch.iter().map(|gap| gap.from.as_str()).collect();
+            let senders: HashMap<String, String> =
+                sweeps::senders(&self.pool, &addresses).await?.into_iter().collect();
+            for gap in batch {
+                gap.sender_id = senders.get(&gap.from).cloned();
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes what the webhooks would have, and notes it. What Twilio lists and nobody can
+    /// read goes to the dead letters, as from a webhook. Returns how many are done: one
     /// whose files cannot be had yet is left to the next sweep and holds up no other.
     async fn fill(&self, gaps: &[ListedMessage]) -> anyhow::Result<usize> {
         let mut records = Vec::with_capacity(gaps.len());
         let mut sids = Vec::with_capacity(gaps.len());
+        let mut events = 0;
         for gap in gaps {
             let whole = match self.with_files(gap).await {
                 Ok(whole) => whole,
@@ -149,17 +177,17 @@ impl Sweep {
             };
             sids.push(gap.sid.as_str());
             match webhook::listed(&whole, &self.ours) {
-                Ok(event) => records.push(Record::of(&event)),
-                Err(reason) => {
-                    tracing::error!(message.sid = gap.sid, error = %reason, "a gap is no event");
+                Ok(event) => {
+                    records.push(Record::of(&event));
+                    events += 1;
                 }
+                Err(reason) => records.push(dead_letter(&whole, &reason)?),
             }
         }
-        let filled = records.len();
         self.publisher.publish_all(records).await.context("the log did not confirm gaps")?;
         sweeps::filled(&self.pool, Channel::Whatsapp, &sids).await?;
-        self.filled.add(u64::try_from(filled).unwrap_or(u64::MAX), &[]);
-        tracing::warn!(gaps = filled, "messages that no webhook brought are in the log now");
+        self.filled.add(events, &[]);
+        tracing::warn!(gaps = events, "messages that no webhook brought are in the log now");
         Ok(sids.len())
     }
 
@@ -177,4 +205,19 @@ impl Sweep {
         }
         Ok(gap)
     }
+}
+
+/// What Twilio holds for us and is no message to us; named by its id.
+fn dead_letter(gap: &ListedMessage, reason: &Unreadable) -> anyhow::Result<Record> {
+    tracing::error!(message.sid = gap.sid, error = %reason, "a gap moved to the dead letters");
+    let body = serde_json::to_vec(gap).context("a gap cannot be written")?.into();
+    let unusable = Unusable {
+        route: LIST,
+        body: &body,
+        cause: EventId::named(&format!("twilio:{}", gap.sid)),
+        key: gap.sid.clone(),
+        error: reason.to_string(),
+        now: gap.at,
+    };
+    Ok(Record::of(&unusable.letter(NAME)))
 }

@@ -71,6 +71,7 @@ pub fn listed(listed: &ListedMessage, ours: &Ours) -> Result<WhatsappInbound, Un
         ("To".to_owned(), listed.to.clone()),
         ("Body".to_owned(), listed.body.clone()),
     ];
+    fields.extend(listed.sender_id.iter().map(|id| ("ExternalUserId".to_owned(), id.clone())));
     for (n, file) in listed.media.iter().enumerate() {
         fields.push((format!("MediaUrl{n}"), file.url.clone()));
         fields.push((format!("MediaContentType{n}"), file.content_type.clone()));

@@ -8,7 +8,6 @@ use super::Message;
 use super::create::Refusal;
 
 const DEFAULT_PAGE: usize = 50;
-const LARGEST_PAGE: usize = 1000;
 
 /// The parameters of the list.
 pub(super) struct Query<'a>(pub(super) &'a [(String, String)]);
@@ -29,8 +28,13 @@ impl Query<'_> {
     }
 
     /// One page of what is held.
-    pub(super) fn page(&self, path: &str, messages: &[Message]) -> Result<Value, Refusal> {
-        let size = self.number("PageSize", DEFAULT_PAGE)?.clamp(1, LARGEST_PAGE);
+    pub(super) fn page(
+        &self,
+        path: &str,
+        messages: &[Message],
+        largest_page: usize,
+    ) -> Result<Value, Refusal> {
+        let size = self.number("PageSize", DEFAULT_PAGE)?.clamp(1, largest_page);
         let page = self.number("Page", 0)?;
         let mut found = Vec::new();
         for message in messages.iter().rev() {

@@ -135,7 +135,8 @@ async fn list(
     let path = format!("/2010-04-01/Accounts/{account}/Messages.json");
     let is_authorized = is_authorized(&state, &account, &headers);
     let response = if is_authorized {
-        let page = Query(&pairs).page(&path, &state.lock().messages);
+        let held = state.lock();
+        let page = Query(&pairs).page(&path, &held.messages, held.largest_page);
         match page {
             Ok(page) => Json(page).into_response(),
             Err((status, code, words)) => problem(status, code, words),

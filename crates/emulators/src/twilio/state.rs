@@ -15,6 +15,9 @@ use super::{Callbacks, Fault, Message, Recorded, Settings};
 /// How long after a customer's message free text may go.
 const WINDOW: TimeDelta = TimeDelta::hours(24);
 
+/// Messages on a page of the list, at most.
+const LARGEST_PAGE: usize = 1000;
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) account_sid: String,
@@ -39,6 +42,7 @@ pub(super) struct Held {
     pub(super) media_absent: u32,
     pub(super) requests: Vec<Recorded>,
     pub(super) opted_out: HashSet<String>,
+    pub(super) largest_page: usize,
     last_inbound: HashMap<String, DateTime<Utc>>,
 }
 
@@ -70,6 +74,7 @@ impl State {
                 media_absent: 0,
                 requests: Vec::new(),
                 opted_out: HashSet::new(),
+                largest_page: LARGEST_PAGE,
                 last_inbound: HashMap::new(),
             }),
         }

@@ -3,17 +3,18 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bus::Lag;
 use channels::twilio::client::{self, TwilioClient};
 use channels::twilio::webhook::Ours;
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{EventId, WhatsappBody, WhatsappInbound, WhatsappMessage};
+use contract::{DeadLetter, EventId, Topic, WhatsappBody, WhatsappInbound, WhatsappMessage};
 use emulators::twilio::{self as emulator, Inbound, InboundMedia, TwilioEmulator};
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use sqlx::PgPool;
 use testkit::RecordingPublisher;
 use tokio::net::TcpListener;
-use whatsapp_ingress::Sweep;
+use whatsapp_ingress::{Lags, RESOLVER, Sweep};
 
 use crate::support::{ACCOUNT, App, SAM, TOKEN, US};
 
@@ -26,6 +27,8 @@ struct World {
     /// What the sweep published.
     log: RecordingPublisher,
     time: Arc<Mutex<DateTime<Utc>>>,
+    /// Where the resolver is in the log.
+    lags: Arc<Mutex<Vec<Lag>>>,
     registry: prometheus::Registry,
     meters: SdkMeterProvider,
 }
@@ -55,7 +58,8 @@ impl World {
         // Later than every message by what a webhook may take.
         let time = chassis::clock::now() + TimeDelta::minutes(2);
         let log = RecordingPublisher::new();
-        Self { pool, twilio, webhooks, log, time: Arc::new(Mutex::new(time)), registry, meters }
+        let time = Arc::new(Mutex::new(time));
+        Self { pool, twilio, webhooks, log, time, lags: Arc::default(), registry, meters }
     }
 
     /// A process that has just started.
@@ -78,12 +82,23 @@ impl World {
         let clock = Arc::new(move || *now.lock().unwrap());
         let publisher = self.log.shared();
         let meter = self.meters.meter("test");
-        Sweep::new(self.pool.clone(), publisher, client.unwrap(), ours, clock, &meter)
+        let lags = Arc::clone(&self.lags);
+        let lags: Lags = Arc::new(move || {
+            let lags = lags.lock().unwrap().clone();
+            Box::pin(async move { Ok(lags) })
+        });
+        Sweep::new(self.pool.clone(), publisher, client.unwrap(), ours, clock, lags, &meter)
     }
 
     async fn write(&self, body: &str) -> String {
         let inbound = Inbound { from: SAM.into(), body: body.into(), ..Inbound::default() };
         self.twilio.inbound(inbound).await.message_sid
+    }
+
+    /// The log has `end` records, and the resolver has read this many of them.
+    fn has_read(&self, committed: i64, end: i64) {
+        let (group, topic) = (RESOLVER.to_owned(), Topic::WhatsappInbound);
+        *self.lags.lock().unwrap() = vec![Lag { group, topic, partition: 0, committed, end }];
     }
 
     /// As the resolver does with what the log brings.
@@ -119,6 +134,22 @@ impl World {
     }
 }
 
+impl World {
+    fn metrics(&self) -> String {
+        prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
+    }
+
+    /// Whether the meter of filled gaps says this.
+    fn has_counted(&self, gaps: u64) -> bool {
+        let end = format!(" {gaps}");
+        let is_meter = |line: &&str| line.starts_with("fte_whatsapp_sweep_gaps_filled_total");
+        match self.metrics().lines().find(is_meter) {
+            Some(line) => line.ends_with(&end),
+            None => gaps == 0,
+        }
+    }
+}
+
 fn message(event: WhatsappInbound) -> WhatsappMessage {
     let WhatsappBody::Message(message) = event.body else { panic!("{event:?}") };
     message
@@ -145,11 +176,7 @@ async fn what_was_written_while_no_webhook_came_through_arrives_once_and_in_orde
     let named: Vec<_> =
         dropped.iter().map(|sid| EventId::named(&format!("twilio:{sid}"))).collect();
     assert_eq!(ids, named, "the webhook's event ids");
-    let metrics = prometheus::TextEncoder::new().encode_to_string(&world.registry.gather());
-    let counted = |line: &str| {
-        line.starts_with("fte_whatsapp_sweep_gaps_filled_total") && line.ends_with(" 7")
-    };
-    assert!(metrics.unwrap().lines().any(counted));
+    assert!(world.has_counted(7));
 
     // The resolver has not come to them yet; another process starts and looks back a day.
     assert_eq!(sweep.step().await.unwrap(), 0);
@@ -231,4 +258,101 @@ async fn a_sweep_reads_on_where_the_last_one_stopped_with_some_overlap(pool: PgP
         .map(|since| (now - since).num_minutes())
         .collect();
     assert_eq!(asked, [24 * 60, 10, 10]);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn gaps_on_many_pages_arrive_once_and_in_order(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.webhooks.set_down(true);
+    for n in 0..10 {
+        world.write(&format!("dropped {n}")).await;
+    }
+    world.twilio.limit_pages(3);
+
+    let filled = world.sweep().step().await.unwrap();
+
+    assert_eq!(filled, 10);
+    assert_eq!(world.texts(), (0..10).map(|n| format!("dropped {n}")).collect::<Vec<_>>());
+    assert_eq!(world.twilio.requests().len(), 4, "pages");
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_gap_of_a_sender_with_a_user_id_belongs_to_that_sender(pool: PgPool) {
+    let world = World::new(pool).await;
+    let (old, new) = (world.write("old").await, world.write("new").await);
+    for (sid, sender, days) in [(&old, "whatsapp:US.2019", 9), (&new, "whatsapp:US.2026", 1)] {
+        world.store(sid).await;
+        sqlx::query(
+            "update conversations set address = $2, thread_key = $3,
+                 created_at = created_at - make_interval(days => $4) where thread_key = $1",
+        )
+        .bind(sid)
+        .bind(SAM)
+        .bind(sender)
+        .bind(days)
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    }
+    world.write("lost").await;
+
+    world.sweep().step().await.unwrap();
+
+    let [filled] = world.filled().try_into().unwrap();
+    let filled = message(filled);
+    assert_eq!((filled.sender_id.as_str(), filled.from.as_str()), ("whatsapp:US.2026", SAM));
+    assert_eq!(filled.body, "lost");
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_gap_that_is_no_event_is_a_dead_letter_once(pool: PgPool) {
+    let world = World::new(pool).await;
+    let inbound = Inbound { from: "messenger:1".into(), body: "x".into(), ..Inbound::default() };
+    let sid = world.twilio.inbound(inbound).await.message_sid;
+    world.write("after it").await;
+    let sweep = world.sweep();
+
+    sweep.step().await.unwrap();
+    sweep.step().await.unwrap();
+
+    assert_eq!(world.texts(), ["after it"]);
+    let [letter] = world.log.events::<DeadLetter>().try_into().unwrap();
+    assert_eq!((letter.key, letter.topic.as_str()), (sid, "GET Messages.json"));
+    assert_eq!(letter.error, "From is no WhatsApp address");
+    assert!(world.has_counted(1));
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn what_the_resolver_has_not_come_to_is_no_gap(pool: PgPool) {
+    let world = World::new(pool).await;
+    let slow = world.write("came through").await;
+    world.has_read(3, 4);
+    let sweep = world.sweep();
+
+    let behind = [sweep.step().await.unwrap(), sweep.step().await.unwrap()];
+    world.store(&slow).await;
+    world.has_read(4, 4);
+    let later = sweep.step().await.unwrap();
+
+    assert_eq!((behind, later), ([0, 0], 0));
+    assert!(world.filled().is_empty());
+    assert!(world.has_counted(0));
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_resolver_that_is_never_idle_keeps_no_gap_open(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.webhooks.set_down(true);
+    world.write("lost").await;
+    let sweep = world.sweep();
+
+    world.has_read(3, 5);
+    let first = sweep.step().await.unwrap();
+    world.has_read(4, 8);
+    let second = sweep.step().await.unwrap();
+    world.has_read(6, 9);
+    let third = sweep.step().await.unwrap();
+
+    assert_eq!((first, second, third), (0, 0, 1));
+    assert!(world.has_counted(1));
 }

@@ -4,6 +4,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use contract::WhatsappMedia;
 use reqwest::Url;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{ListError, Settings, TwilioClient, answer};
@@ -12,11 +13,14 @@ use super::{ListError, Settings, TwilioClient, answer};
 const PAGE_SIZE: &str = "1000";
 
 /// A message of a customer's that Twilio has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedMessage {
     pub sid: String,
     pub account_sid: String,
+    /// The number where it is known; else the user id.
     pub from: String,
+    /// Who that is, where we know it: a list tells no user id beside a number.
+    pub sender_id: Option<String>,
     pub to: String,
     pub body: String,
     /// How many files came with it; [`TwilioClient::files`] has them.
@@ -94,6 +98,7 @@ fn inbound(message: &Value) -> Option<ListedMessage> {
         sid: sid.to_owned(),
         account_sid: owned("account_sid"),
         from: owned("from"),
+        sender_id: None,
         to: owned("to"),
         body: owned("body"),
         file_count: message.get("num_media").and_then(answer::number).unwrap_or_default(),
