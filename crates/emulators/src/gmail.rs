@@ -115,6 +115,15 @@ impl GmailEmulator {
         self.state.lock().faults.entry(method.to_owned()).or_default().extend(faults);
     }
 
+    /// Every call that asks for this mail meets the fault, from here on; `None` ends it.
+    pub fn trouble(&self, mail_id: &str, fault: Option<Fault>) {
+        let mut held = self.state.lock();
+        match fault {
+            Some(fault) => held.troubles.insert(mail_id.to_owned(), fault),
+            None => held.troubles.remove(mail_id),
+        };
+    }
+
     /// Forgets what of the script was not met.
     pub fn clear_script(&self) {
         self.state.lock().faults.clear();

@@ -38,7 +38,7 @@ impl Sync {
         let mut next = cursor;
         for _ in 0..=MOST_RESTARTS {
             match self.history(&mut pass, cursor, &mut next).await? {
-                Walk::Whole => return pass.end().map(|is_whole| (next, is_whole)),
+                Walk::Whole => return pass.end().await.map(|is_whole| (next, is_whole)),
                 Walk::PageLost => self.meters.page_lost(),
                 Walk::Expired => return self.read_lately(&mut pass).await,
             }
@@ -91,7 +91,7 @@ impl Sync {
                         mails.filled = filled,
                         "the history was gone: the inbox itself was read"
                     );
-                    return pass.end().map(|is_whole| (profile.history_id, is_whole));
+                    return pass.end().await.map(|is_whole| (profile.history_id, is_whole));
                 }
                 Walk::PageLost | Walk::Expired => self.meters.page_lost(),
             }

@@ -24,6 +24,12 @@ const MOST_ATTEMPTS: i32 = 5;
 /// Chunks in a row that bring nothing before Gmail counts as away.
 const AN_OUTAGE: u32 = 2;
 
+/// What a mail is compared with that Gmail does not hand out: any other one.
+const ANY: &str = "in:anywhere";
+
+/// How many of them: one may have the same trouble.
+const MOST_OTHERS: usize = 3;
+
 /// A mail that Gmail has just announced may be missing for a second or two.
 const LOOKS: u32 = 3;
 
@@ -47,15 +53,16 @@ pub(crate) struct Pass<'a> {
     filled: u64,
     /// Whether a mail that failed holds the cursor.
     is_held: bool,
-    away: Option<GmailError>,
+    /// Mails that Gmail did not hand out, and why: it may be them, it may be Gmail.
+    away: Vec<(String, GmailError)>,
     /// Chunks in a row of which Gmail gave nothing.
     chunks_away: u32,
 }
 
 impl<'a> Pass<'a> {
     pub(crate) fn new(sync: &'a Sync, lease: &'a Lease) -> Self {
-        let done = HashSet::new();
-        Self { sync, lease, done, found: 0, filled: 0, is_held: false, away: None, chunks_away: 0 }
+        let (done, away) = (HashSet::new(), Vec::new());
+        Self { sync, lease, done, found: 0, filled: 0, is_held: false, away, chunks_away: 0 }
     }
 
     /// Mails that were neither stored nor given up, and those of them that came through.
@@ -64,11 +71,34 @@ impl<'a> Pass<'a> {
     }
 
     /// Whether everything is in the log; an error where Gmail kept something back.
-    pub(crate) fn end(&mut self) -> Result<bool, SyncError> {
-        match self.away.take() {
-            Some(error) => Err(error.into()),
-            None => Ok(!self.is_held),
+    pub(crate) async fn end(&mut self) -> Result<bool, SyncError> {
+        self.judge().await?;
+        Ok(!self.is_held)
+    }
+
+    /// Counts what Gmail did not hand out against the mails, if it hands out another one
+    /// in this moment; an outage counts against none.
+    async fn judge(&mut self) -> Result<(), SyncError> {
+        let Some((_, error)) = self.away.first() else { return Ok(()) };
+        if !self.hands_out_others().await {
+            return Err(error.clone().into());
         }
+        self.chunks_away = 0;
+        let away = std::mem::take(&mut self.away);
+        self.count(away.into_iter().map(|(id, error)| (id, error.to_string())).collect()).await
+    }
+
+    /// Asked once each, without patience: only what comes at once proves anything.
+    async fn hands_out_others(&self) -> bool {
+        let Ok(page) = self.sync.gmail.list(ANY, None).await else { return false };
+        let is_other = |id: &String| self.away.iter().all(|(away, _)| away != id);
+        let others = page.messages.into_iter().map(|mail| mail.id).filter(is_other);
+        for id in others.take(MOST_OTHERS) {
+            if self.sync.gmail.raw(&id).await.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     /// Takes a page's mails.
@@ -133,19 +163,20 @@ impl<'a> Pass<'a> {
                     self.done.insert(id.clone());
                 }
                 Fetched::Failed(reason) => failures.push((id.clone(), reason)),
-                Fetched::Away(error) => away.push(error),
+                Fetched::Away(error) => away.push((id.clone(), error)),
             }
         }
         failures.extend(self.publish(events).await?);
         self.count(failures).await?;
         // One mail may trouble Gmail while the others come: they are not kept waiting.
         self.chunks_away = if away.len() == ids.len() { self.chunks_away + 1 } else { 0 };
-        let is_outage = self.chunks_away >= AN_OUTAGE || away.iter().any(is_final);
-        self.away = away.pop().or(self.away.take());
-        match self.away.take_if(|_| is_outage) {
-            Some(error) => Err(error.into()),
-            None => Ok(()),
+        if let Some((_, error)) = away.iter().find(|(_, error)| is_final(error)) {
+            return Err(error.clone().into());
         }
+        // A page that is read again meets the same ones.
+        self.away.retain(|(known, _)| away.iter().all(|(id, _)| id != known));
+        self.away.extend(away);
+        if self.chunks_away >= AN_OUTAGE { self.judge().await } else { Ok(()) }
     }
 
     /// Returns once the log has the events; those that it can never take have failed.

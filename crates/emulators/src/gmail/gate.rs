@@ -39,8 +39,11 @@ pub(super) async fn pass(
     let place = record(&state, route, &head, &body);
     let fault = {
         let mut held = state.lock();
+        let mail = head.uri.path().rsplit('/').next().unwrap_or_default();
+        let trouble = held.troubles.get(mail).cloned();
         let script = held.faults.get_mut(route);
-        script.and_then(std::collections::VecDeque::pop_front).unwrap_or(Fault::Pass)
+        let scripted = script.and_then(std::collections::VecDeque::pop_front);
+        trouble.or(scripted).unwrap_or(Fault::Pass)
     };
     let processed = match fault.processes() {
         true => Some(next.run(Request::from_parts(head, Body::from(body))).await),

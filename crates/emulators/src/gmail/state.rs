@@ -47,6 +47,8 @@ pub(super) struct Held {
     pub(super) rotates_refresh_tokens: bool,
     /// By the name of the method.
     pub(super) faults: HashMap<String, VecDeque<Fault>>,
+    /// What calls about one mail meet, by its id.
+    pub(super) troubles: HashMap<String, Fault>,
     pub(super) requests: Vec<Recorded>,
     pub(super) sent: Vec<Sent>,
     /// Addresses that mail bounces from.
@@ -85,6 +87,7 @@ impl State {
                 tokens: HashMap::new(),
                 rotates_refresh_tokens: false,
                 faults: HashMap::new(),
+                troubles: HashMap::new(),
                 requests: Vec::new(),
                 sent: Vec::new(),
                 undeliverable: Vec::new(),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use contract::{Classified as _, EmailBody, FailureClass};
+use contract::{Classified as _, EmailBody, EmailInbound, FailureClass};
 use emulators::gmail::{Fault, Inbound};
 use gmail_ingress::{Ended, Patience, SyncError, Tuning};
 use sqlx::PgPool;
@@ -13,6 +13,11 @@ use crate::world::{World, quick};
 
 fn refuse(status: u16, reason: &str) -> Fault {
     Fault::Refuse { status, reason: reason.to_owned() }
+}
+
+/// Mails that something counts against.
+async fn failures(pool: &PgPool) -> i64 {
+    sqlx::query_scalar("select count(*) from mailbox_failures").fetch_one(pool).await.unwrap()
 }
 
 fn too_many(retry_after: Option<u64>) -> Fault {
@@ -123,9 +128,7 @@ async fn a_long_outage_counts_against_no_mail(pool: PgPool) {
     }
 
     assert_eq!(world.cursor().await, cursor);
-    let failures: i64 =
-        sqlx::query_scalar("select count(*) from mailbox_failures").fetch_one(&pool).await.unwrap();
-    assert_eq!(failures, 0);
+    assert_eq!(failures(&pool).await, 0);
     world.emulator.restart().await.unwrap();
     world.read().await;
     world.assert_published_once(&ids);
@@ -139,13 +142,63 @@ async fn a_mail_that_only_troubles_gmail_keeps_no_other_waiting_and_is_not_lost(
     // Longer than anybody is patient.
     world.emulator.script("messages.get", [Fault::Delay { milliseconds: 6000 }]);
 
-    let failed = world.fails().await;
+    let ended = world.read().await;
 
-    assert_eq!(failed.class(), FailureClass::Unavailable);
+    assert_eq!(ended, Ended::Held);
     assert_eq!((world.published().len(), world.cursor().await), (11, cursor));
     world.store_published().await;
     world.read().await;
     world.assert_published_once(&ids);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_mail_that_gmail_never_hands_out_while_others_come_is_unreadable_after_five_times(
+    pool: PgPool,
+) {
+    let world = World::new(&pool).await;
+    let ids = world.mails(11);
+    // More than a chunk of them, and two chunks in a row.
+    for id in &ids[1..10] {
+        world.emulator.trouble(id, Some(Fault::ServerErrorJson));
+    }
+    let cursor = world.cursor().await;
+
+    assert_eq!(world.read().await, Ended::Held);
+    world.store_published().await;
+    for _ in 1..4 {
+        assert_eq!(world.read().await, Ended::Held);
+        assert_eq!(world.cursor().await, cursor);
+    }
+    let ended = world.read().await;
+
+    assert_eq!(ended, Ended::At(world.emulator.history_id(OURS).unwrap()));
+    world.assert_published_once(&ids);
+    let unreadable = |event: &EmailInbound| matches!(event.body, EmailBody::Unreadable(_));
+    assert_eq!(world.events().iter().filter(|event| unreadable(event)).count(), 9);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn while_gmail_hands_out_no_mail_at_all_nothing_counts_against_one(pool: PgPool) {
+    let world = World::new(&pool).await;
+    let before = world.mails(2);
+    world.read().await;
+    world.store_published().await;
+    let late = world.mail("late").id;
+    let cursor = world.cursor().await;
+    for id in before.iter().chain([&late]) {
+        world.emulator.trouble(id, Some(Fault::ServerErrorHtml));
+    }
+
+    for _ in 0..6 {
+        assert_eq!(world.fails().await.class(), FailureClass::Unavailable);
+    }
+
+    assert_eq!((failures(&pool).await, world.cursor().await), (0, cursor));
+    for id in before.iter().chain([&late]) {
+        world.emulator.trouble(id, None);
+    }
+    world.read().await;
+    world.assert_published_once(&[before, vec![late]].concat());
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
