@@ -49,6 +49,7 @@ pub mod status_mails;
 pub mod sweeps;
 pub mod threads;
 pub mod ticket_refs;
+pub mod turn_context;
 pub mod turns;
 mod turns_sql;
 pub mod verify;

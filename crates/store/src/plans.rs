@@ -21,7 +21,7 @@ const HOT: [(&str, &str, usize, &str); 14] = [
     ("delivery_sends::begin", "(text, bigint, float8, float8)", 4, delivery_sends::BEGIN),
     ("outbox::pending", "(text, uuid[])", 2, outbox::PENDING),
     ("turns::read", "(uuid[], text, bigint)", 3, turns_sql::READ),
-    ("turns::commit", "", 25, turns_sql::COMMIT),
+    ("turns::commit", "", 28, turns_sql::COMMIT),
     ("knowledge::look_up", "", 1, knowledge::LOOK_UP),
     ("knowledge::sections", "", 1, knowledge::SECTIONS),
 ];

@@ -206,11 +206,17 @@ pub struct Turn {
     pub person: Option<String>,
     pub category: Option<Category>,
     pub priority: Option<Priority>,
+    /// For a ticket that has none.
+    pub subject: Option<String>,
     pub model: String,
     pub policy_hash: String,
     pub log: Value,
     pub prompt_tokens: u32,
+    /// Of the prompt's tokens, those that a server had in its cache.
+    pub cached_tokens: u32,
     pub completion_tokens: u32,
+    /// In millionths of a US dollar, where the model has a known price.
+    pub cost_micro_usd: Option<u64>,
     pub duration_us: u64,
     pub records: Vec<Record>,
 }
@@ -270,6 +276,9 @@ pub async fn commit(
         .bind(column(&firsts, |t| i32::try_from(t.prompt_tokens).unwrap_or(i32::MAX)))
         .bind(column(&firsts, |t| i32::try_from(t.completion_tokens).unwrap_or(i32::MAX)))
         .bind(column(&firsts, |t| number(t.duration_us)))
+        .bind(column(&firsts, |t| t.subject.as_deref()))
+        .bind(column(&firsts, |t| i32::try_from(t.cached_tokens).unwrap_or(i32::MAX)))
+        .bind(column(&firsts, |t| t.cost_micro_usd.map(number)))
         .bind(SERVICE)
         .bind(entries.conversation_ids)
         .bind(entries.event_ids)
@@ -289,11 +298,12 @@ pub async fn commit(
     Ok(turns.iter().map(of).collect())
 }
 
-/// Writes the line for a customer whose conversation a person has, unless it was
-/// delivered before or the conversation has changed hands. True when it stands now.
-pub async fn note_for_person(
+/// Writes a fixed text for a customer, unless it was delivered before or the
+/// conversation is no longer the owner's. True when it stands now.
+pub async fn note(
     executor: impl PgExecutor<'_>,
     conversation: ConversationId,
+    owner: &str,
     owner_epoch: u64,
     reply: ReplyId,
     record: &Record,
@@ -306,7 +316,7 @@ pub async fn note_for_person(
          from conversations c cross join
              unnest($5::uuid[], $6::text[], $7::text[], $8::jsonb[], $9::bytea[])
                  as e (event_id, topic, key, headers, payload)
-         where c.id = $2 and c.owner = 'person' and c.owner_epoch = $3
+         where c.id = $2 and c.owner = $10 and c.status <> 'closed' and c.owner_epoch = $3
              and not exists (select from deliveries d where d.reply_id = $4)
          on conflict (event_id) do nothing",
     )
@@ -319,6 +329,7 @@ pub async fn note_for_person(
     .bind(entry.keys)
     .bind(entry.headers)
     .bind(entry.payloads)
+    .bind(owner)
     .execute(executor)
     .await?;
     Ok(done.rows_affected() == 1)

@@ -64,10 +64,10 @@ with input as materialized (
     select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
             $6::boolean[], $7::text[], $8::text[], $9::text[], $10::uuid[], $11::text[],
             $12::text[], $13::text[], $14::text[], $15::jsonb[], $16::integer[], $17::integer[],
-            $18::bigint[]) as row
+            $18::bigint[], $19::text[], $20::integer[], $21::bigint[]) as row
         (conversation_id, owner_epoch, handled_seq, first_seq, last_seq, ignores_newer, person,
          outcome, outcome_reason, turn_id, category, priority, model, policy_hash, log,
-         prompt_tokens, completion_tokens, duration_us)
+         prompt_tokens, completion_tokens, duration_us, subject, cached_tokens, cost_micro_usd)
     where last_seq >= first_seq and duration_us >= 0
 ), locked as materialized (
     select id, owner, owner_epoch, status, last_seq, handled_seq from conversations
@@ -97,21 +97,24 @@ with input as materialized (
         and m.outcome is null
 ), ticket as (
     update tickets t
-    set category = coalesce(ok.category, t.category), priority = coalesce(ok.priority, t.priority)
+    set category = coalesce(ok.category, t.category), priority = coalesce(ok.priority, t.priority),
+        subject = case t.subject when '' then coalesce(ok.subject, '') else t.subject end
     from ok where t.conversation_id = ok.conversation_id and not t.is_alias
 ), turn as (
     insert into turns (id, conversation_id, owner_epoch, first_seq, last_seq, model,
-        policy_hash, log, outcome, category, prompt_tokens, completion_tokens, duration_us)
+        policy_hash, log, outcome, category, prompt_tokens, completion_tokens, duration_us,
+        cached_tokens, cost_micro_usd)
     select turn_id, conversation_id, owner_epoch, first_seq, last_seq, model,
-        policy_hash, log, outcome, category, prompt_tokens, completion_tokens, duration_us
+        policy_hash, log, outcome, category, prompt_tokens, completion_tokens, duration_us,
+        cached_tokens, cost_micro_usd
     from ok
 ), due as (
     delete from due_turns d using ok
     where d.conversation_id = ok.conversation_id and d.seq <= ok.last_seq
 ), entry as (
     insert into outbox (service, conversation_id, event_id, topic, key, headers, payload)
-    select $19, e.conversation_id, e.event_id, e.topic, e.key, e.headers, e.payload
-    from unnest($20::uuid[], $21::uuid[], $22::text[], $23::text[], $24::jsonb[], $25::bytea[])
+    select $22, e.conversation_id, e.event_id, e.topic, e.key, e.headers, e.payload
+    from unnest($23::uuid[], $24::uuid[], $25::text[], $26::text[], $27::jsonb[], $28::bytea[])
             with ordinality as e (conversation_id, event_id, topic, key, headers, payload, place)
     where e.conversation_id in (select conversation_id from ok)
     order by e.place

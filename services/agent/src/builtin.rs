@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::model::{Answer, Model, ModelError, Prompt, Proposal};
+use serde_json::json;
+
+use crate::model::{Answer, Call, CaseFile, Finish, Model, ModelError, Prompt, Usage};
 use crate::policy::{Kind, Policy};
+use crate::search::Found;
+use crate::tools::{ESCALATE, Escalation, Response, SEND, ToolCall};
 
 /// Cites the best chunk where it fits well enough, else hands over.
 #[derive(Debug, Clone)]
@@ -15,39 +19,6 @@ impl Builtin {
     pub fn new(policy: Arc<Policy>) -> Self {
         Self { policy }
     }
-
-    fn propose(&self, prompt: &Prompt<'_>) -> Proposal {
-        let short = &self.policy.replies.texts(prompt.channel).short;
-        let say = |text: &String| Proposal::Say(text.clone());
-        match prompt.reading.kind {
-            Kind::Greeting => say(&short.greeting),
-            Kind::Thanks => say(&short.thanks),
-            Kind::Praise => say(&short.praise),
-            Kind::Feedback => say(&short.feedback),
-            Kind::Empty | Kind::Spam | Kind::Automatic => say(&short.empty),
-            Kind::Wish => {
-                self.cite(prompt, self.policy.search.wish_answer_from).unwrap_or(say(&short.wish))
-            }
-            Kind::Question => {
-                self.cite(prompt, self.policy.search.answer_from).unwrap_or(Proposal::HandOver {
-                    reason: "nothing in the knowledge base fits the question".to_owned(),
-                })
-            }
-        }
-    }
-
-    fn cite(&self, prompt: &Prompt<'_>, least: f64) -> Option<Proposal> {
-        let best = prompt.found.first().filter(|found| found.relevance >= least)?;
-        let texts = self.policy.replies.texts(prompt.channel);
-        Some(Proposal::Cite {
-            opening: texts.answer.opening.replace("{title}", &best.title),
-            body: match best.heading.as_str() {
-                "" => best.body.clone(),
-                heading => format!("{heading}\n\n{}", best.body),
-            },
-            chunk: 0,
-        })
-    }
 }
 
 impl Model for Builtin {
@@ -55,7 +26,67 @@ impl Model for Builtin {
         "builtin"
     }
 
-    async fn complete(&self, prompt: &Prompt<'_>) -> Result<Answer, ModelError> {
-        Ok(Answer { proposal: self.propose(prompt), prompt_tokens: 0, completion_tokens: 0 })
+    fn reads_messages(&self) -> bool {
+        false
+    }
+
+    async fn complete(&self, prompt: &Prompt) -> Result<Answer, ModelError> {
+        let (name, arguments) = match proposal(&self.policy, &prompt.case) {
+            ToolCall::SendResponse(response) => {
+                (SEND, json!({"text": response.text, "citations": response.citations}))
+            }
+            ToolCall::EscalateToHuman(Escalation { reason, .. }) => {
+                (ESCALATE, json!({"reason": reason}))
+            }
+            // It proposes nothing else.
+            _ => return Ok(answer(Vec::new())),
+        };
+        let arguments = arguments.to_string();
+        Ok(answer(vec![Call { id: String::new(), name: name.to_owned(), arguments }]))
+    }
+}
+
+fn answer(calls: Vec<Call>) -> Answer {
+    Answer { text: None, calls, finish: Finish::Stopped, usage: Usage::default() }
+}
+
+/// What the case file alone gives: a response or an escalation.
+pub(crate) fn proposal(policy: &Policy, case: &CaseFile) -> ToolCall {
+    let short = &policy.replies.texts(case.channel).short;
+    let say = |text: &String| Response { text: text.clone(), citations: Vec::new() };
+    let cite = |least: f64| {
+        let best = case.found.first().filter(|found| found.relevance >= least)?;
+        Some(Response { text: quote(best), citations: vec![best.chunk_id.clone()] })
+    };
+    let response = match case.reading.kind {
+        Kind::Greeting => say(&short.greeting),
+        Kind::Thanks => say(&short.thanks),
+        Kind::Praise => say(&short.praise),
+        Kind::Feedback => say(&short.feedback),
+        Kind::Empty | Kind::Spam | Kind::Automatic => say(&short.empty),
+        Kind::Wish => cite(policy.search.wish_answer_from).unwrap_or_else(|| say(&short.wish)),
+        Kind::Question => match cite(policy.search.answer_from) {
+            Some(response) => response,
+            None => return nothing_fits(),
+        },
+    };
+    ToolCall::SendResponse(response)
+}
+
+fn nothing_fits() -> ToolCall {
+    ToolCall::EscalateToHuman(Escalation {
+        category: None,
+        priority: None,
+        reason: "nothing in the knowledge base fits the question".to_owned(),
+        summary: String::new(),
+        suggested_next_step: String::new(),
+    })
+}
+
+/// A chunk word by word, under its heading.
+pub(crate) fn quote(found: &Found) -> String {
+    match found.heading.as_str() {
+        "" => found.body.clone(),
+        heading => format!("{heading}\n\n{}", found.body),
     }
 }

@@ -1,133 +1,248 @@
-//! From a conversation to a decided answer, without writing anything: policy first,
-//! then knowledge and model, then the guard.
+//! From a conversation to a decision, without writing anything: policy first, then
+//! knowledge and model, then what may be sent. The same inputs, reads and answers give
+//! the same decision.
 
-use contract::{Category, Priority, TurnOutcome};
-use serde_json::Value;
-use store::turns::Snapshot;
+use std::sync::Arc;
 
-use crate::case::Case;
-use crate::knowledge::Lexicon;
-use crate::model::{Model, ModelError, Prompt};
-use crate::policy::{Inputs, Kind, Policy, Reading, Scores};
-use crate::reply::format_reply;
-use crate::statements::{StatementError, Statements};
-use crate::wordless::{is_wordless, new_subject};
+use sha2::{Digest as _, Sha256};
+use store::turn_context::Earlier;
 
-/// What a turn decided, before it is written.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Draft {
-    pub(crate) outcome: TurnOutcome,
-    pub(crate) reason: String,
-    /// Formatted for the channel, message by message; empty when nothing is said.
-    pub(crate) reply: Vec<String>,
-    pub(crate) hand_over: Option<HandOver>,
-    pub(crate) category: Category,
-    pub(crate) priority: Priority,
-    pub(crate) prompt_tokens: u32,
-    pub(crate) completion_tokens: u32,
-    /// Inputs, findings and texts: enough to see why.
-    pub(crate) log: Value,
+use crate::builtin;
+use crate::case::{Case, Words};
+use crate::log::{Draft, End, FORMAT, Inputs, Search, TurnLog, Verdict};
+use crate::model::{CaseFile, Message, Prompt, ToolSpec, Usage};
+use crate::policy::{Kind, Policy, Reading, Scores};
+use crate::prompt;
+use crate::rounds::{Bounds, Plans, Rounds};
+use crate::search::Found;
+use crate::sendable;
+use crate::source::{DraftError, Source, read_from};
+use crate::tools::{self, ToolCall};
+use crate::wordless::is_wordless;
+
+/// What every decision is made with.
+pub(crate) struct Decider {
+    pub(crate) policy: Arc<Policy>,
+    tools: Arc<[ToolSpec]>,
+    bounds: Bounds,
 }
 
-/// What the person is told who takes over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HandOver {
-    pub(crate) person: String,
-    pub(crate) person_email: Option<String>,
-    pub(crate) reason: String,
-    pub(crate) summary: String,
-    pub(crate) tried: String,
-    pub(crate) next_step: String,
-}
+impl Decider {
+    pub(crate) fn new(policy: Arc<Policy>, bounds: Bounds) -> Self {
+        Self { policy, tools: tools::specs(), bounds }
+    }
 
-/// Why there is no draft.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DraftError {
-    #[error(transparent)]
-    Statement(#[from] StatementError),
-    #[error(transparent)]
-    Model(#[from] ModelError),
-}
-
-/// What a draft is made with.
-pub(crate) struct Drafter<M> {
-    pub(crate) policy: std::sync::Arc<Policy>,
-    pub(crate) lexicon: Lexicon,
-    pub(crate) model: M,
-    pub(crate) statements: Statements,
-}
-
-impl<M: Model> Drafter<M> {
-    /// Decides about all unhandled messages of the snapshot.
-    pub(crate) async fn draft(&self, now: &Snapshot) -> Result<Draft, DraftError> {
-        let bodies: Vec<&str> = now.messages.iter().map(|message| message.body.as_str()).collect();
-        let reading = self.policy.read_again(&inputs(now, &bodies), &Scores::default());
-        let case = Case { policy: &self.policy, now, reading: &reading };
-        if now.replies_are_used_up && !reading.kind.is_unanswered() {
-            return Ok(case.hand_over_in_silence());
+    /// Decides about the messages of the inputs. The log holds the draft.
+    pub(crate) async fn decide<S: Source>(
+        &self,
+        inputs: Inputs,
+        source: &S,
+    ) -> Result<TurnLog, DraftError> {
+        let policy = &*self.policy;
+        let reading = match source.read(&inputs).await {
+            Ok(reading) => reading,
+            Err(error) => {
+                // The floor waits for no model, whatever that one is for.
+                let reading = by_patterns(policy, &inputs);
+                if reading.hits.is_empty() {
+                    return Err(error);
+                }
+                reading
+            }
+        };
+        let mut log = begun(policy, inputs, reading, source.model());
+        if let Some(draft) = without_model(policy, &log) {
+            return Ok(TurnLog { draft, ..log });
         }
-        if let Some(hit) = reading.hits.first() {
-            let tried = "nothing: the policy sends this to a person at once";
-            return Ok(case.hand_over(&hit.reason, tried, &hit.next_step, &[], &Value::Null));
-        }
-        if is_wordless(now) {
-            return Ok(case.wordless());
-        }
-        match reading.kind {
-            Kind::Spam => return Ok(case.no_answer("spam")),
-            Kind::Automatic => return Ok(case.no_answer("automatic message")),
-            _ => {}
-        }
-        let found = match reading.kind {
+        let found = match log.reading.kind {
             Kind::Question | Kind::Wish => {
-                self.statements.search(self.lexicon.terms(&reading.own_words)).await?
+                let query = log.reading.own_words.clone();
+                let found = source.search(std::slice::from_ref(&query)).await?;
+                let found = found.into_iter().next().unwrap_or_default();
+                log.searches.push(Search { query, found: found.clone() });
+                found
             }
             _ => Vec::new(),
         };
-        let prompt = Prompt { channel: now.channel, reading: &reading, found: &found };
-        let answer = self.model.complete(&prompt).await?;
-        let mut draft = case.decide(&answer.proposal, &found);
-        draft.prompt_tokens = answer.prompt_tokens;
-        draft.completion_tokens = answer.completion_tokens;
-        Ok(draft)
-    }
-
-    /// The line for a customer whose conversation a person has.
-    pub(crate) fn person_notice(&self, now: &Snapshot) -> Vec<String> {
-        let person = now.person.as_deref().unwrap_or("A person from our team");
-        let text = self.policy.replies.texts(now.channel).person_notice.replace("{person}", person);
-        format_reply(&self.policy, now, "", &text, "", "")
-    }
-
-    /// For a turn that failed for good: the customer is never left without an answer.
-    pub(crate) fn failed(&self, now: &Snapshot) -> Draft {
-        let bodies: Vec<&str> = now.messages.iter().map(|message| message.body.as_str()).collect();
-        // A message on which the policy itself fails must not stop the hand-over.
-        let read = || self.policy.read_again(&inputs(now, &bodies), &Scores::default());
-        let reading = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
-        let reading = reading.unwrap_or_else(|_| Reading::unread(now.category, now.priority));
-        let case = Case { policy: &self.policy, now, reading: &reading };
-        if now.replies_are_used_up {
-            return case.hand_over_in_silence();
-        }
-        let reason = "the agent could not prepare an answer";
-        case.hand_over_saying(
-            &self.policy.replies.texts(now.channel).hand_over.failed,
-            reason,
-            "preparing an answer failed several times",
-            "Read the conversation and answer personally.",
-            &[],
-            &Value::Null,
-        )
+        let case = CaseFile { channel: log.inputs.channel, reading: log.reading.clone(), found };
+        let case = Arc::new(case);
+        let opening = opening(policy, &mut log, &case.found, source).await?;
+        let prompt = Prompt {
+            instructions: Arc::clone(&policy.instructions),
+            messages: opening,
+            tools: Arc::clone(&self.tools),
+            max_completion_tokens: self.bounds.completion_tokens,
+            case: Arc::clone(&case),
+        };
+        let rounds = Rounds::new(policy, source, &mut log, prompt, self.bounds.tokens);
+        let plans = rounds.run().await?;
+        log.draft = concluded(policy, &mut log, &case, plans);
+        Ok(log)
     }
 }
 
-/// What the policy reads of a conversation.
-fn inputs<'a>(now: &'a Snapshot, bodies: &'a [&'a str]) -> Inputs<'a> {
-    Inputs {
-        subject: new_subject(now),
-        bodies,
-        chosen: now.category,
-        plan: now.plan.or(now.claimed_plan),
+/// For a turn that failed for good: the customer is never left without an answer.
+pub(crate) fn failed(policy: &Policy, inputs: Inputs, model: &str, tried: &str) -> TurnLog {
+    // A message on which the policy itself fails must not stop the hand-over.
+    let read = || by_patterns(policy, &inputs);
+    let reading = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    let reading = reading.unwrap_or_else(|_| Reading::unread(inputs.category, inputs.priority));
+    let mut log = begun(policy, inputs, reading, model);
+    let case = Case::of(policy, &log);
+    log.draft = match log.inputs.replies_are_used_up {
+        true => case.hand_over_in_silence(),
+        false => case.hand_over(&Words {
+            acknowledgement: Some(&case.texts().hand_over.failed),
+            reason: "the agent could not prepare an answer",
+            tried,
+            next_step: "Read the conversation and answer personally.",
+            ..Words::default()
+        }),
+    };
+    log
+}
+
+fn by_patterns(policy: &Policy, inputs: &Inputs) -> Reading {
+    let bodies: Vec<&str> = inputs.messages.iter().map(|m| m.body.as_str()).collect();
+    policy.read_again(&read_from(inputs, &bodies), &Scores::default())
+}
+
+fn begun(policy: &Policy, inputs: Inputs, reading: Reading, model: &str) -> TurnLog {
+    let draft = Case::new(policy, &inputs, &reading).no_answer("undecided");
+    TurnLog {
+        format: FORMAT,
+        policy: policy.hash().to_owned(),
+        model: model.to_owned(),
+        inputs,
+        reading,
+        searches: Vec::new(),
+        earlier: None,
+        histories: Vec::new(),
+        instructions: None,
+        rounds: Vec::new(),
+        end: None,
+        verdicts: Vec::new(),
+        draft,
+        usage: Usage::default(),
+    }
+}
+
+/// What is decided before any model is asked; no answer of one can undo it.
+fn without_model(policy: &Policy, log: &TurnLog) -> Option<Draft> {
+    let case = Case::of(policy, log);
+    let reading = &log.reading;
+    if log.inputs.replies_are_used_up && !reading.kind.is_unanswered() {
+        return Some(case.hand_over_in_silence());
+    }
+    if let Some(hit) = reading.hits.first() {
+        return Some(case.hand_over(&Words {
+            reason: &hit.reason,
+            tried: "nothing: the policy sends this to a person at once",
+            next_step: &hit.next_step,
+            ..Words::default()
+        }));
+    }
+    if is_wordless(&log.inputs) {
+        return Some(case.wordless());
+    }
+    match reading.kind {
+        Kind::Spam => Some(case.no_answer("spam")),
+        Kind::Automatic => Some(case.no_answer("automatic message")),
+        _ => None,
+    }
+}
+
+/// What a model is told first; nothing where it does not read.
+async fn opening<S: Source>(
+    policy: &Policy,
+    log: &mut TurnLog,
+    found: &[Found],
+    source: &S,
+) -> Result<Vec<Message>, DraftError> {
+    if !source.reads_messages() {
+        return Ok(Vec::new());
+    }
+    let hash = Sha256::digest(policy.instructions.as_bytes());
+    log.instructions = Some(hash.iter().map(|byte| format!("{byte:02x}")).collect());
+    let earlier: Vec<Earlier> = match log.inputs.handled_seq {
+        0 => Vec::new(),
+        _ => source.earlier().await?,
+    };
+    let text = prompt::opening(&log.inputs, &earlier, found);
+    log.earlier = Some(earlier);
+    Ok(vec![Message::Customer(text)])
+}
+
+/// What the policy makes of the model's plans. Where they hold nothing that may be,
+/// the built-in model's stand in their place: there is always an answer or a person.
+fn concluded(policy: &Policy, log: &mut TurnLog, case: &CaseFile, plans: Plans) -> Draft {
+    let Plans { mut response, mut escalation, ticket, refused } = plans;
+    let mut reason = None;
+    if response.is_none() && escalation.is_none() {
+        match builtin::proposal(policy, case) {
+            ToolCall::SendResponse(own) => {
+                let checked = sendable::check(policy, &log.reading, &case.found, &own);
+                let refused = checked.as_ref().err().cloned();
+                log.verdicts.push(Verdict { text: own.text, refused: refused.clone() });
+                reason = refused;
+                response = checked.ok();
+            }
+            ToolCall::EscalateToHuman(own) => {
+                reason = refused.or_else(|| log.end.and_then(why).map(str::to_owned));
+                escalation = Some(own);
+            }
+            _ => {}
+        }
+    }
+    let case = Case { filed: ticket, ..Case::of(policy, log) };
+    let likely = log.reading.likely.first();
+    let tried = case.tried(&log.searches, response.is_some());
+    let words = match (likely, &escalation) {
+        (Some(hit), escalation) => Words {
+            reason: &hit.reason,
+            next_step: &hit.next_step,
+            summary: escalation.as_ref().map(|escalation| escalation.summary.as_str()),
+            tried: &tried,
+            ..Words::default()
+        },
+        (None, Some(escalation)) => Words {
+            reason: reason.as_deref().unwrap_or(&escalation.reason),
+            next_step: match escalation.suggested_next_step.trim() {
+                "" => "Read the conversation and answer personally.",
+                next_step => next_step,
+            },
+            summary: Some(&escalation.summary),
+            tried: &tried,
+            ..Words::default()
+        },
+        (None, None) => match &response {
+            Some(sendable) => return case.answer(sendable),
+            None => Words {
+                reason: reason.as_deref().unwrap_or("there is nothing to say"),
+                next_step: "Answer personally; the draft stands in the decision log.",
+                tried: "a draft that was not sent",
+                ..Words::default()
+            },
+        },
+    };
+    let case = Case { asked: escalation.as_ref(), ..case };
+    match &response {
+        Some(sendable) => case.answer_and_hand_over(sendable, &words),
+        None => case.hand_over(&words),
+    }
+}
+
+/// Why a model brought nothing, where the customer's words are not the reason.
+fn why(end: End) -> Option<&'static str> {
+    match end {
+        End::Concluded => None,
+        End::NotSendable => Some("the draft may not be sent"),
+        End::Silent | End::Cut | End::Declined | End::Unusable(_) => {
+            Some("the model gave no usable answer")
+        }
+        End::TooManyRounds | End::TooManyCalls | End::TooManyTokens | End::OutOfTime => {
+            Some("the model came to no end")
+        }
+        End::Broken => Some("the model's calls could not be carried out"),
     }
 }

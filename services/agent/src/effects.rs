@@ -10,7 +10,7 @@ use contract::{
 use store::turns::Snapshot;
 use uuid::Uuid;
 
-use crate::draft::{Draft, HandOver};
+use crate::log::{HandOver, TurnLog};
 
 /// Which messages a turn covers, and what it is called for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +38,11 @@ impl Covered {
 pub(crate) fn records(
     now: &Snapshot,
     covered: Covered,
-    draft: &Draft,
+    log: &TurnLog,
     at: DateTime<Utc>,
     duration_us: u64,
 ) -> Vec<Record> {
+    let draft = &log.draft;
     let mut records = Vec::new();
     if !draft.reply.is_empty() {
         let reply = Reply {
@@ -58,10 +59,10 @@ pub(crate) fn records(
     }
     if let Some(hand_over) = &draft.hand_over {
         let meta = EventMeta::derived(covered.turn, "hand-off", at);
-        let body = OutgoingBody::HandOff(hand_off(now, covered, draft, hand_over));
+        let body = OutgoingBody::HandOff(hand_off(now, covered, log, hand_over));
         records.push(Record::of(&outgoing(now, meta, body)));
     }
-    records.push(Record::of(&fact(now, covered, draft, at, duration_us)));
+    records.push(Record::of(&fact(now, covered, log, at, duration_us)));
     records
 }
 
@@ -75,13 +76,13 @@ fn outgoing(now: &Snapshot, meta: EventMeta, body: OutgoingBody) -> Outgoing {
     }
 }
 
-fn hand_off(now: &Snapshot, covered: Covered, draft: &Draft, hand_over: &HandOver) -> HandOff {
+fn hand_off(now: &Snapshot, covered: Covered, log: &TurnLog, hand_over: &HandOver) -> HandOff {
     HandOff {
         hand_off_id: HandOffId::derived(covered.turn, "hand-off"),
         person: hand_over.person.clone(),
         person_email: hand_over.person_email.clone(),
-        category: draft.category,
-        priority: draft.priority,
+        category: log.draft.category,
+        priority: log.draft.priority,
         reason: hand_over.reason.clone(),
         summary: hand_over.summary.clone(),
         tried: hand_over.tried.clone(),
@@ -97,10 +98,11 @@ fn hand_off(now: &Snapshot, covered: Covered, draft: &Draft, hand_over: &HandOve
 fn fact(
     now: &Snapshot,
     covered: Covered,
-    draft: &Draft,
+    log: &TurnLog,
     at: DateTime<Utc>,
     duration_us: u64,
 ) -> MetricFact {
+    let draft = &log.draft;
     let hands_over = draft.outcome == TurnOutcome::HandedOver;
     MetricFact {
         meta: EventMeta::derived(covered.turn, "turn-finished", at),
@@ -113,8 +115,8 @@ fn fact(
             first_outcome: !now.has_turns,
             first_hand_over: hands_over && now.escalated_at.is_none(),
             duration_us,
-            prompt_tokens: draft.prompt_tokens,
-            completion_tokens: draft.completion_tokens,
+            prompt_tokens: log.usage.prompt_tokens,
+            completion_tokens: log.usage.completion_tokens,
         }),
     }
 }
@@ -128,7 +130,26 @@ pub(crate) fn person_notice(
 ) -> (ReplyId, Record) {
     let escalation = now.escalated_at.map_or(0, |at| at.timestamp_micros());
     let role = format!("person-notice:{}:{escalation}", now.owner_epoch);
-    let reply_id = ReplyId::derived(now.conversation_id, &role);
+    fixed_text(now, ReplyId::derived(now.conversation_id, &role), parts, at)
+}
+
+/// The line for a customer for whom no answer can be prepared yet: one per turn, however
+/// often that is tried.
+pub(crate) fn holding_note(
+    now: &Snapshot,
+    covered: Covered,
+    parts: Vec<String>,
+    at: DateTime<Utc>,
+) -> (ReplyId, Record) {
+    fixed_text(now, ReplyId::derived(covered.turn, "holding"), parts, at)
+}
+
+fn fixed_text(
+    now: &Snapshot,
+    reply_id: ReplyId,
+    parts: Vec<String>,
+    at: DateTime<Utc>,
+) -> (ReplyId, Record) {
     let reply = Reply {
         reply_id,
         author: Author::System,

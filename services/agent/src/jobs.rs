@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 const DUE_TURNS: Schedule = Schedule {
     name: "agent-due-turns",
-    every: Duration::from_secs(60),
+    // A turn that waits for its model waits seconds at first.
+    every: Duration::from_secs(5),
     lease: Duration::from_secs(30),
 };
 
@@ -24,7 +25,7 @@ const IDLE_CLOSE: Schedule = Schedule {
     lease: Duration::from_secs(60),
 };
 
-/// Publishes `TurnDue` every minute for each row that stands.
+/// Publishes `TurnDue` when a row is due, and every minute while it stands.
 pub(crate) async fn wake_due_turns(
     pool: PgPool,
     publisher: Arc<dyn Publisher>,

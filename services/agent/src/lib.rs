@@ -3,20 +3,28 @@
 
 mod builtin;
 mod case;
-pub mod chat;
 mod connections;
 mod draft;
 mod effects;
 pub mod embedder;
+mod fence;
 pub mod jobs;
 pub mod knowledge;
+pub mod log;
 mod model;
 pub mod openai;
+mod outage;
 pub mod policy;
+mod prompt;
 mod reply;
+mod results;
+mod rounds;
 mod search;
+mod sendable;
 pub mod sentiment;
+mod source;
 mod statements;
+mod tools;
 mod turn;
 mod wordless;
 
@@ -34,8 +42,10 @@ use tokio::task::JoinSet;
 
 pub use builtin::Builtin;
 pub use embedder::{Embedder, EmbedderSettings};
-pub use model::{Answer, Model, ModelError, Prompt, Proposal};
-pub use policy::Policy;
+pub use model::{
+    Answer, Call, CaseFile, Finish, Message, Model, ModelError, ModelFault, Prompt, ToolSpec, Usage,
+};
+pub use policy::{Policy, Reader};
 pub use search::Found;
 pub use turn::{Agent, TurnSettings};
 
@@ -60,6 +70,12 @@ pub struct Config {
     pub burst_window_ms: u64,
     #[command(flatten)]
     pub embedder: EmbedderSettings,
+    /// The longest that the model may take for one turn, in seconds
+    #[arg(long, env = "FTE_MODEL_TURN_SECONDS", default_value_t = 60)]
+    pub model_turn_seconds: u64,
+    /// Most tokens that the model may take for one turn
+    #[arg(long, env = "FTE_MODEL_TURN_TOKENS", default_value_t = 60_000)]
+    pub model_turn_tokens: u32,
 }
 
 /// Runs until shutdown.
@@ -79,6 +95,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         burst_window: Duration::from_millis(config.burst_window_ms),
         // One less than there are: the last try is left for the hand-over itself.
         tries: u32::try_from(consumer.retry_delays.len()).unwrap_or(u32::MAX),
+        model_time: Duration::from_secs(config.model_turn_seconds),
+        model_tokens: config.model_turn_tokens,
     };
     tracing::info!(
         policy.hash = policy.hash(),
@@ -87,7 +105,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         "the agent starts"
     );
     let model = Builtin::new(Arc::clone(&policy));
-    let agent = Agent::new(pool.clone(), outbox, policy, model, settings);
+    let reader = Reader::by_patterns(policy);
+    let agent = Agent::new(pool.clone(), outbox, reader, model, settings);
 
     let mut tasks = JoinSet::new();
     let shutdown = context.shutdown.clone();

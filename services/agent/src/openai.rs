@@ -23,7 +23,7 @@ pub use settings::{Dialect, RemoteSettings};
 
 use self::prices::{Price, Prices};
 use self::server::{Endpoint, Server};
-use crate::chat::{Answer, Model, ModelError, Prompt};
+use crate::model::{Answer, Model, ModelError, Prompt};
 
 /// A model behind a chat-completions server. Clones share its limits.
 #[derive(Debug, Clone)]

@@ -17,6 +17,7 @@ mod talk;
 mod text;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use contract::{Category, Plan, Priority};
 
@@ -39,6 +40,8 @@ pub struct Policy {
     first_answer: BTreeMap<Plan, String>,
     pub(crate) replies: RepliesFile,
     pub(crate) search: SearchFile,
+    /// What a model is told of its work, before any customer's words.
+    pub(crate) instructions: Arc<str>,
     readers: Readers,
     pub(crate) guard: Guard,
 }

@@ -2,28 +2,28 @@
 
 use channels::{Content, email_reply, web_form, whatsapp};
 use contract::Channel;
-use store::turns::Snapshot;
 
+use crate::log::Inputs;
 use crate::policy::Policy;
 
 /// The messages that a reply is sent as, in their order.
 pub(crate) fn format_reply(
     policy: &Policy,
-    now: &Snapshot,
+    inputs: &Inputs,
     opening: &str,
     body: &str,
     closing: &str,
     source: &str,
 ) -> Vec<String> {
     let content = Content {
-        name: &now.customer_name,
-        ticket_ref: &now.ticket_ref,
+        name: &inputs.customer_name,
+        ticket_ref: &inputs.ticket_ref,
         opening,
         body,
         closing,
         source,
     };
-    match now.channel {
+    match inputs.channel {
         Channel::WebForm => {
             let frame = &policy.replies.web_form.frame;
             let frame = web_form::Frame {

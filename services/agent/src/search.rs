@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use store::knowledge::{self, Posting, Section};
 
@@ -25,7 +26,7 @@ pub(crate) struct Term {
 }
 
 /// A chunk that answers some of a question.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Found {
     pub chunk_id: String,
     pub version: i32,

@@ -3,22 +3,29 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use bus::{Failure, Handler, Outcome, Received};
+use bus::{Failure, Handler, Outcome, Received, Record};
 use chassis::clock;
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{Channel, Classified, ConversationId, FailureClass, TicketEvent};
+use contract::{Channel, ConversationId, ReplyId, TicketEvent};
 use futures::FutureExt as _;
 use sqlx::PgPool;
+use store::due_turns::{self, Wait};
 use store::outbox::OutboxPublisher;
 use store::turns::{self, Committed, Snapshot, Turn};
 
-use crate::draft::{Draft, DraftError, Drafter};
+use crate::draft::{self, Decider};
 use crate::effects::{self, Covered};
 use crate::knowledge::Lexicon;
-use crate::model::Model;
-use crate::policy::Policy;
+use crate::log::{Inputs, TurnLog};
+use crate::model::{Model, ModelError};
+use crate::outage::{self, Patience};
+use crate::policy::Reader;
+use crate::reply::format_reply;
+use crate::rounds::Bounds;
+use crate::source::{DraftError, Live};
 use crate::statements::Statements;
 
 /// Drafts that a newer message may make worthless before one counts without it.
@@ -26,6 +33,9 @@ const MOST_REDOS: u32 = 3;
 
 /// Rounds of one event; each needs a change by somebody else, so more means a fault.
 const MOST_ROUNDS: u32 = 20;
+
+/// Most tokens of one answer; the longest reply of any channel has fewer.
+const MOST_COMPLETION_TOKENS: u32 = 2_000;
 
 /// The longest a burst holds back the first message of it.
 const LONGEST_BURST: TimeDelta = TimeDelta::seconds(6);
@@ -37,6 +47,10 @@ pub struct TurnSettings {
     pub burst_window: Duration,
     /// Tries of one event after which its conversation goes to a person.
     pub tries: u32,
+    /// The longest that a model may take for one turn, over all rounds.
+    pub model_time: Duration,
+    /// Most tokens of one turn, over all rounds.
+    pub model_tokens: u32,
 }
 
 /// Answers conversations one turn at a time.
@@ -44,7 +58,10 @@ pub struct Agent<M> {
     pool: PgPool,
     statements: Statements,
     outbox: OutboxPublisher,
-    drafter: Drafter<M>,
+    reader: Reader,
+    decider: Decider,
+    lexicon: Lexicon,
+    model: M,
     settings: TurnSettings,
 }
 
@@ -52,14 +69,17 @@ impl<M: Model> Agent<M> {
     pub fn new(
         pool: PgPool,
         outbox: OutboxPublisher,
-        policy: Arc<Policy>,
+        reader: Reader,
         model: M,
         settings: TurnSettings,
     ) -> Self {
         let statements = Statements::new(&pool);
+        let policy = Arc::clone(reader.policy());
         let lexicon = Lexicon::new(&policy.search);
-        let drafter = Drafter { policy, lexicon, model, statements: statements.clone() };
-        Self { pool, statements, outbox, drafter, settings }
+        let bounds =
+            Bounds { tokens: settings.model_tokens, completion_tokens: MOST_COMPLETION_TOKENS };
+        let decider = Decider::new(policy, bounds);
+        Self { pool, statements, outbox, reader, decider, lexicon, model, settings }
     }
 
     async fn answer(&self, event: &TicketEvent) -> Result<Outcome, Failure> {
@@ -70,9 +90,16 @@ impl<M: Model> Agent<M> {
             if let Some(until) = self.burst_ends(&now) {
                 return Ok(Outcome::DeferUntil(until));
             }
-            let draft = self.drafter.draft(&now).await?;
+            let log = match self.decide(&now).await {
+                Ok(log) => log,
+                Err(DraftError::Model(error)) => match Patience::of(&now) {
+                    Patience::Exhausted => self.failed(&now, outage::TRIED),
+                    patience => return self.wait(&now, patience, &error).await,
+                },
+                Err(error) => return Err(error.into()),
+            };
             let ignores_newer = redos >= MOST_REDOS;
-            match self.commit(&now, &draft, ignores_newer, started).await? {
+            match self.commit(&now, &log, ignores_newer, started).await? {
                 // What lies beyond a full turn, or beyond the redos, is the next round's.
                 Committed::Done if covers(&now, event) => return Ok(Outcome::Done),
                 Committed::Done => redos = 0,
@@ -117,17 +144,36 @@ impl<M: Model> Agent<M> {
         (left > TimeDelta::zero()).then(|| clock::now() + left)
     }
 
+    async fn decide(&self, now: &Snapshot) -> Result<TurnLog, DraftError> {
+        let live = Live {
+            reader: &self.reader,
+            lexicon: &self.lexicon,
+            statements: &self.statements,
+            pool: &self.pool,
+            model: &self.model,
+            conversation: now.conversation_id,
+            deadline: tokio::time::Instant::now() + self.settings.model_time,
+            has_answered: AtomicBool::new(false),
+        };
+        self.decider.decide(Inputs::of(now), &live).await
+    }
+
+    fn failed(&self, now: &Snapshot, tried: &str) -> TurnLog {
+        draft::failed(&self.decider.policy, Inputs::of(now), self.model.name(), tried)
+    }
+
     /// Commits in one statement, then publishes what stands in the outbox.
     async fn commit(
         &self,
         now: &Snapshot,
-        draft: &Draft,
+        log: &TurnLog,
         ignores_newer: bool,
         started: Instant,
     ) -> Result<Committed, Failure> {
         let Some(covered) = Covered::of(now) else { return Ok(Committed::Stale) };
         let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let records = effects::records(now, covered, draft, clock::now(), duration_us);
+        let records = effects::records(now, covered, log, clock::now(), duration_us);
+        let draft = &log.draft;
         let turn = Turn {
             id: covered.turn,
             conversation_id: now.conversation_id,
@@ -142,11 +188,14 @@ impl<M: Model> Agent<M> {
             person: draft.hand_over.as_ref().map(|hand_over| hand_over.person.clone()),
             category: Some(draft.category),
             priority: Some(draft.priority),
-            model: self.drafter.model.name().to_owned(),
-            policy_hash: self.drafter.policy.hash().to_owned(),
-            log: draft.log.clone(),
-            prompt_tokens: draft.prompt_tokens,
-            completion_tokens: draft.completion_tokens,
+            subject: draft.subject.clone(),
+            model: log.model.clone(),
+            policy_hash: log.policy.clone(),
+            log: serde_json::to_value(log).map_err(|error| Failure::Retry(error.into()))?,
+            prompt_tokens: log.usage.prompt_tokens,
+            cached_tokens: log.usage.cached_tokens,
+            completion_tokens: log.usage.completion_tokens,
+            cost_micro_usd: log.usage.cost_micro_usd,
             duration_us,
             records: records.clone(),
         };
@@ -164,21 +213,68 @@ impl<M: Model> Agent<M> {
     }
 
     async fn note_for_person(&self, now: &Snapshot) -> Result<(), Failure> {
-        let parts = self.drafter.person_notice(now);
-        let (reply, record) = effects::person_notice(now, parts, clock::now());
+        let policy = &self.decider.policy;
+        let person = now.person.as_deref().unwrap_or("A person from our team");
+        let text = policy.replies.texts(now.channel).person_notice.replace("{person}", person);
+        let parts = format_reply(policy, &Inputs::of(now), "", &text, "", "");
+        self.note(now, effects::person_notice(now, parts, clock::now())).await
+    }
+
+    /// Says a fixed text, once for its id.
+    async fn note(&self, now: &Snapshot, note: (ReplyId, Record)) -> Result<(), Failure> {
+        let (reply, record) = note;
         let id = now.conversation_id;
-        if turns::note_for_person(&self.pool, id, now.owner_epoch, reply, &record).await? {
+        let owner = if now.is_with_person { "person" } else { "agent" };
+        if turns::note(&self.pool, id, owner, now.owner_epoch, reply, &record).await? {
             self.outbox.publish(vec![record]).await?;
         }
         Ok(())
+    }
+
+    /// Leaves the turn to a later time, since the model gives no answer now.
+    async fn wait(
+        &self,
+        now: &Snapshot,
+        patience: Patience,
+        error: &ModelError,
+    ) -> Result<Outcome, Failure> {
+        let (Some(covered), Some(newest)) = (Covered::of(now), now.messages.last()) else {
+            return Ok(Outcome::Done);
+        };
+        if matches!(patience, Patience::Strained { .. }) && !now.replies_are_used_up {
+            let policy = &self.decider.policy;
+            let text = &policy.replies.texts(now.channel).holding;
+            let parts = format_reply(policy, &Inputs::of(now), "", text, "", "");
+            self.note(now, effects::holding_note(now, covered, parts, clock::now())).await?;
+        }
+        let wait = Wait {
+            conversation_id: now.conversation_id,
+            seq: newest.seq,
+            at_least: error.after.unwrap_or_default(),
+            at_most: patience.left(),
+        };
+        let Some(until) = due_turns::wait(&self.pool, wait).await? else {
+            return Ok(Outcome::Done);
+        };
+        tracing::warn!(
+            conversation.id = %now.conversation_id,
+            model.fault = ?error.fault,
+            wait.attempt = until.attempts,
+            wait.ms = until.wait.as_millis(),
+            "the model gave no answer and the turn waits"
+        );
+        match until.is_kept_by_row {
+            true => Ok(Outcome::Done),
+            false => Ok(Outcome::DeferUntil(clock::now() + until.wait)),
+        }
     }
 
     /// The end of a turn that failed for good: a person takes over.
     async fn give_up(&self, event: &TicketEvent) -> Result<Outcome, Failure> {
         for _ in 0..MOST_ROUNDS {
             let Some(now) = self.begin(event).await? else { return Ok(Outcome::Done) };
-            let draft = self.drafter.failed(&now);
-            let committed = self.commit(&now, &draft, true, Instant::now()).await?;
+            let log = self.failed(&now, "preparing an answer failed several times");
+            let committed = self.commit(&now, &log, true, Instant::now()).await?;
             if committed == Committed::Done && covers(&now, event) {
                 return Ok(Outcome::Done);
             }
@@ -218,13 +314,4 @@ fn log_failed(conversation: ConversationId, error: &anyhow::Error) {
         error.cause_chain = format!("{error:#}"),
         "the turn failed and goes to a person"
     );
-}
-
-impl Classified for DraftError {
-    fn class(&self) -> FailureClass {
-        match self {
-            DraftError::Statement(error) => error.class(),
-            DraftError::Model(error) => error.class(),
-        }
-    }
 }

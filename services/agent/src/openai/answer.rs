@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::failed::Failed;
-use crate::chat::{Answer, Call, Finish, Usage};
+use crate::model::{Answer, Call, Finish, Usage};
 
 /// Calls of one answer that are looked at; the turn has its own bound over all rounds.
 const MOST_CALLS: usize = 32;

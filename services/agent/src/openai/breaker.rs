@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::chat::ModelFault;
+use crate::model::ModelFault;
 
 /// Failures in a row that open it.
 const MOST_FAILURES: u32 = 5;

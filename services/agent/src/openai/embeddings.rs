@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::failed::Failed;
 use super::server::{Endpoint, Server};
 use super::{Dialect, Settings, SetupError, vectors};
-use crate::chat::{ModelError, ModelFault};
+use crate::model::{ModelError, ModelFault};
 
 /// Characters of one text that are looked at. The server takes 8,192 tokens, and a
 /// token is hardly ever less than a character.

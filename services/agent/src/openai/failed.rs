@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
-use crate::chat::{ModelError, ModelFault};
+use crate::model::{ModelError, ModelFault};
 
 /// The longest wait that a server is believed, as OpenAI's own clients do.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(120);

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::breaker::{Admitted, Breaker, Change};
 use super::failed::{Failed, LONGEST_WAIT};
 use super::meters::Meters;
-use crate::chat::ModelFault;
+use crate::model::ModelFault;
 
 /// The pause after a 429 that names none.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -6,7 +6,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
 
 use super::server::Endpoint;
-use crate::chat::{ModelFault, Usage};
+use crate::model::{ModelFault, Usage};
 
 #[derive(Debug, Clone)]
 pub(super) struct Meters {

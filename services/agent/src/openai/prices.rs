@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::SetupError;
-use crate::chat::Usage;
+use crate::model::Usage;
 
 const FILE: &str = include_str!("../../prices.yaml");
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Dialect;
-use crate::chat::{Call, Message, Prompt, ToolSpec};
+use crate::model::{Call, Message, Prompt, ToolSpec};
 
 /// The longest name of a tool.
 const LONGEST_NAME: usize = 64;
@@ -177,7 +177,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::chat::CaseFile;
+    use crate::model::CaseFile;
     use crate::policy::Reading;
 
     fn prompt(messages: Vec<Message>) -> Prompt {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::failed::Failed;
-use crate::chat::ModelFault;
+use crate::model::ModelFault;
 
 /// Attempts after the first, as OpenAI's own clients make.
 const MOST_RETRIES: u32 = 2;

@@ -21,7 +21,7 @@ use super::meters::Meters;
 use super::schedule;
 use super::settings::Dialect;
 use super::transport::Transport;
-use crate::chat::ModelFault;
+use crate::model::ModelFault;
 
 /// How long a connection may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);

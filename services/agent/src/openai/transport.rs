@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 use tower::Service;
 
 use super::failed::Failed;
-use crate::chat::ModelFault;
+use crate::model::ModelFault;
 
 /// 2,048 embeddings of 3,072 numbers as text are about this long.
 const LONGEST_BODY_BYTES: usize = 96 * 1024 * 1024;

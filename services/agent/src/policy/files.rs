@@ -75,6 +75,8 @@ pub(crate) struct Texts {
     pub(crate) answer: AnswerTexts,
     pub(crate) hand_over: HandOverTexts,
     pub(crate) short: ShortTexts,
+    /// For a customer who waits because no answer can be prepared now.
+    pub(crate) holding: String,
     pub(crate) person_notice: String,
 }
 

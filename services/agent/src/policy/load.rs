@@ -49,13 +49,18 @@ struct Folder<'a> {
 }
 
 impl Folder<'_> {
-    fn read<T: DeserializeOwned>(&mut self, file: &'static str) -> Result<T, PolicyError> {
+    fn text(&mut self, file: &'static str) -> Result<String, PolicyError> {
         let text = std::fs::read_to_string(self.path.join(file))
             .map_err(|error| wrong(file, "file", error))?;
         for part in [file, &text] {
             self.hash.update((part.len() as u64).to_be_bytes());
             self.hash.update(part);
         }
+        Ok(text)
+    }
+
+    fn read<T: DeserializeOwned>(&mut self, file: &'static str) -> Result<T, PolicyError> {
+        let text = self.text(file)?;
         serde_saphyr::from_str(&text).map_err(|error| {
             let problem = error.to_string();
             let field = problem.split('`').nth(1).unwrap_or("yaml").to_owned();
@@ -93,6 +98,7 @@ impl Policy {
         let search: SearchFile = folder.read("search.yaml")?;
         let talk: TalkFile = folder.read("talk.yaml")?;
         let times: TimesFile = folder.read("times.yaml")?;
+        let instructions = folder.text("instructions.md")?;
         check_folder(path)?;
         check_search(&search)?;
         texts::check(&replies)?;
@@ -108,6 +114,7 @@ impl Policy {
             first_answer: by_plan(times)?,
             replies,
             search,
+            instructions: instructions.into(),
             readers: Readers {
                 matcher,
                 always,

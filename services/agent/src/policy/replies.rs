@@ -54,6 +54,7 @@ fn own_texts<'a>(channel: &str, texts: &'a Texts) -> Vec<(String, &'a String)> {
         ("short.wish", &short.wish),
         ("short.empty", &short.empty),
         ("short.wordless", &short.wordless),
+        ("holding", &texts.holding),
         ("person_notice", &texts.person_notice),
     ];
     let acknowledgements = texts.hand_over.acknowledgement.iter();

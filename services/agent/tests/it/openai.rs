@@ -4,12 +4,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agent::chat::{
-    Answer, CaseFile, Finish, Message, Model, ModelError, ModelFault, Prompt, ToolSpec,
-};
 use agent::openai::{Dialect, Embeddings, OpenAi, Settings};
 use agent::policy::{Kind, Reading, Scores};
 use agent::sentiment::Sentiment;
+use agent::{Answer, CaseFile, Finish, Message, Model, ModelError, ModelFault, Prompt, ToolSpec};
 use contract::{Category, Channel, Priority};
 use emulators::openai::{OpenAiEmulator, Play, Settings as Emulated, Shape, Wrong, vector};
 use futures::future::join_all;

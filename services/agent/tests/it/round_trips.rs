@@ -133,7 +133,7 @@ async fn turns_at_the_same_time_share_their_statements_and_keep_their_answers(po
     assert!(statements < TURNS as usize, "{statements} statements for {TURNS} turns");
     for (id, chunk) in conversations {
         let cited: String = sqlx::query_scalar(
-            "select log -> 'chunks' -> 0 ->> 'chunk' from turns where conversation_id = $1",
+            "select log -> 'draft' -> 'cites' -> 0 ->> 'chunk_id' from turns where conversation_id = $1",
         )
         .bind(uuid::Uuid::from(id))
         .fetch_one(&pool)

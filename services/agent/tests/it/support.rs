@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::{Agent, Builtin, Model, Policy, TurnSettings};
+use agent::{Agent, Builtin, Model, Policy, Reader, TurnSettings};
 use bus::{Failure, Handler as _, Headers, Outcome, Received};
 use contract::{ConversationId, HandOff, Outgoing, OutgoingBody, Reply, Topic};
 use sqlx::PgPool;
@@ -98,6 +98,9 @@ pub(crate) async fn add_message(pool: &PgPool, conversation: ConversationId, tex
     seq.unsigned_abs()
 }
 
+/// How long models of tests may take; none waits for it in vain.
+pub(crate) const MODEL_TIME: Duration = Duration::from_millis(500);
+
 /// An agent on this database; what it publishes is remembered.
 pub(crate) fn agent<M: Model>(pool: &PgPool, model: M) -> (Agent<M>, RecordingPublisher) {
     let publisher = RecordingPublisher::new();
@@ -107,8 +110,14 @@ pub(crate) fn agent<M: Model>(pool: &PgPool, model: M) -> (Agent<M>, RecordingPu
         std::future::pending::<()>().await;
         drop(deleter);
     });
-    let settings = TurnSettings { burst_window: Duration::from_millis(1_500), tries: 3 };
-    (Agent::new(pool.clone(), outbox, policy(), model, settings), publisher)
+    let settings = TurnSettings {
+        burst_window: Duration::from_millis(1_500),
+        tries: 3,
+        model_time: MODEL_TIME,
+        model_tokens: 60_000,
+    };
+    let reader = Reader::by_patterns(policy());
+    (Agent::new(pool.clone(), outbox, reader, model, settings), publisher)
 }
 
 pub(crate) fn builtin(pool: &PgPool) -> (Agent<Builtin>, RecordingPublisher) {

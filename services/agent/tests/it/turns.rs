@@ -1,9 +1,11 @@
 //! What a turn decides and publishes.
 
+use std::sync::Arc;
+
 use contract::{Author, Category, Fact, MetricFact, Priority, ReplyId, TurnId, TurnOutcome};
 use sqlx::PgPool;
 
-use crate::models::Generous;
+use crate::models::{CHUNK, Scripted, responds};
 use crate::support::{
     self, HANDLED, TURNS, agent, builtin, conversation, count, hand_offs, handle, replies,
 };
@@ -100,10 +102,12 @@ async fn thanks_get_a_friendly_line_and_spam_gets_none(pool: PgPool) {
     assert_eq!(outcomes[1], ("no_answer".to_owned(), "spam".to_owned()));
 }
 
+const GENEROUS: &str = "No problem, we will refund you today.";
+
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_draft_that_promises_a_refund_is_never_sent(pool: PgPool) {
     let id = conversation(&pool, "Boards", "How do boards work?").await;
-    let (agent, publisher) = agent(&pool, Generous);
+    let (agent, publisher) = agent(&pool, Arc::new(Scripted::answers([responds(GENEROUS)])));
 
     handle(&agent, id, 1).await;
 
@@ -124,10 +128,12 @@ async fn a_turn_is_logged_and_counted_with_what_it_saw(pool: PgPool) {
     assert_eq!((model.as_str(), hash.len()), ("builtin", 64));
     let turn = TurnId::derived(id, "0:1");
     assert_eq!(replies(&publisher)[0].reply_id, ReplyId::derived(turn, "reply"));
-    assert_eq!(log["chunks"][0]["chunk"], "export-data#export-a-board-as-csv-or-json");
-    assert!(log["chunks"][0]["relevance"].as_f64().unwrap() > 0.4);
+    let found = &log["searches"][0]["found"][0];
+    assert_eq!(found["chunk_id"], CHUNK);
+    assert!(found["relevance"].as_f64().unwrap() > 0.4);
+    assert_eq!(log["draft"]["cites"][0]["chunk_id"], CHUNK);
     assert_eq!(log["reading"]["kind"], "question");
-    assert_eq!(log["reply"][0], replies(&publisher)[0].parts[0]);
+    assert_eq!(log["draft"]["reply"][0], replies(&publisher)[0].parts[0]);
     let facts = publisher.events::<MetricFact>();
     let Fact::TurnFinished(fact) = &facts[0].fact else { panic!("no turn in {facts:?}") };
     assert_eq!((fact.outcome, fact.first_outcome), (TurnOutcome::Answered, true));

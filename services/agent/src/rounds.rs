@@ -1,0 +1,318 @@
+//! A turn's conversation with a model: what it calls is carried out or planned, within
+//! bounds, until it concludes. Nothing here writes.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::log::{End, History, Round, Search, ToolResult, TurnLog, Verdict};
+use crate::model::{Answer, Call, Finish, Message, Prompt, Usage};
+use crate::policy::Policy;
+use crate::results;
+use crate::search::Found;
+use crate::sendable::{self, Sendable};
+use crate::source::{DraftError, Source, Stop};
+use crate::tools::{self, Escalation, Response, ToolCall, ToolError};
+
+/// Answers of the model in one turn. A question takes one; more than a few are a loop.
+const MOST_ROUNDS: usize = 8;
+/// Calls in one turn, over all rounds.
+const MOST_CALLS: usize = 20;
+/// Rounds with calls that cannot be carried out: the first may be mended.
+const MOST_BROKEN: usize = 1;
+/// Tickets that one call lists.
+const MOST_TICKETS: u32 = 20;
+
+/// What the model plans for the turn's one transaction.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Plans {
+    pub(crate) response: Option<Sendable>,
+    pub(crate) escalation: Option<Escalation>,
+    pub(crate) ticket: Option<Filing>,
+    /// Why the last words that were proposed may not be sent.
+    pub(crate) refused: Option<String>,
+}
+
+/// What a model says of the ticket.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Filing {
+    pub(crate) subject: String,
+    pub(crate) category: contract::Category,
+    pub(crate) priority: contract::Priority,
+}
+
+impl Plans {
+    fn are_concluded(&self) -> bool {
+        self.response.is_some() || self.escalation.is_some()
+    }
+}
+
+/// The bounds of a turn that are settings.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Tokens of all prompts and answers of a turn.
+    pub(crate) tokens: u32,
+    /// Tokens of one answer.
+    pub(crate) completion_tokens: u32,
+}
+
+/// The rounds of one turn.
+pub(crate) struct Rounds<'a, S> {
+    policy: &'a Policy,
+    source: &'a S,
+    log: &'a mut TurnLog,
+    most_tokens: u32,
+    prompt: Prompt,
+    /// Everything that was found, each chunk as well as any search found it.
+    seen: Vec<Found>,
+    made: Vec<ToolCall>,
+    calls: usize,
+    broken: usize,
+    needs_no_person: bool,
+    plans: Plans,
+}
+
+impl<'a, S: Source> Rounds<'a, S> {
+    pub(crate) fn new(
+        policy: &'a Policy,
+        source: &'a S,
+        log: &'a mut TurnLog,
+        prompt: Prompt,
+        most_tokens: u32,
+    ) -> Self {
+        let seen = prompt.case.found.clone();
+        let needs_no_person = needs_no_person(policy, log, &seen);
+        Self {
+            policy,
+            source,
+            log,
+            most_tokens,
+            prompt,
+            seen,
+            made: Vec::new(),
+            calls: 0,
+            broken: 0,
+            needs_no_person,
+            plans: Plans::default(),
+        }
+    }
+
+    /// Asks until the model concludes or a bound is met.
+    pub(crate) async fn run(mut self) -> Result<Plans, DraftError> {
+        let end = loop {
+            if self.log.rounds.len() == MOST_ROUNDS {
+                break End::TooManyRounds;
+            }
+            let prompt = self.source.reads_messages().then(|| hash(&self.prompt.messages));
+            let answer = match self.source.complete(&self.prompt).await {
+                Ok(answer) => answer,
+                Err(Stop::OutOfTime) => break End::OutOfTime,
+                Err(Stop::Unusable(fault)) => break End::Unusable(fault),
+                Err(Stop::Failed(error)) => return Err(error),
+            };
+            add(&mut self.log.usage, answer.usage);
+            if let Some(end) = self.round(prompt, answer).await? {
+                break end;
+            }
+        };
+        self.log.end = Some(end);
+        Ok(self.plans)
+    }
+
+    async fn round(
+        &mut self,
+        prompt: Option<String>,
+        answer: Answer,
+    ) -> Result<Option<End>, DraftError> {
+        let calls = self.calls_of(&answer);
+        if calls.is_empty() {
+            let end = self.words(&answer);
+            self.log.rounds.push(Round { prompt, answer, results: Vec::new() });
+            return Ok(Some(end));
+        }
+        let results = self.results(&calls).await?;
+        let is_broken = results.iter().any(|result| result.is_error);
+        let said = Message::Assistant { text: answer.text.clone(), calls };
+        self.prompt.messages.push(said);
+        self.prompt.messages.extend(results.iter().map(|result| Message::Tool {
+            call_id: result.call_id.clone(),
+            content: result.content.clone(),
+        }));
+        self.log.rounds.push(Round { prompt, answer, results });
+        self.broken += usize::from(is_broken);
+        let usage = self.log.usage;
+        Ok(match () {
+            () if self.plans.are_concluded() => Some(End::Concluded),
+            () if self.calls > MOST_CALLS => Some(End::TooManyCalls),
+            () if self.broken > MOST_BROKEN => Some(End::Broken),
+            () if usage.prompt_tokens.saturating_add(usage.completion_tokens)
+                > self.most_tokens =>
+            {
+                Some(End::TooManyTokens)
+            }
+            () => None,
+        })
+    }
+
+    /// The answer's calls under ids of ours; one that leaked into the text is a call too.
+    fn calls_of(&self, answer: &Answer) -> Vec<Call> {
+        let leaked = || {
+            let (name, arguments) = tools::leaked_call(answer.text.as_deref()?)?;
+            Some(Call { id: String::new(), name, arguments })
+        };
+        let calls = match answer.calls.is_empty() {
+            true => leaked().into_iter().collect(),
+            false => answer.calls.clone(),
+        };
+        let own_id = |(at, call): (usize, Call)| Call {
+            // Nine letters and digits: some servers take no other ids.
+            id: format!("call{:05}", self.calls + at + 1),
+            ..call
+        };
+        calls.into_iter().enumerate().map(own_id).collect()
+    }
+
+    /// Words without a call are an answer, if they are whole.
+    fn words(&mut self, answer: &Answer) -> End {
+        let text = answer.text.as_deref().unwrap_or_default().trim();
+        match answer.finish {
+            Finish::Refused => End::Declined,
+            Finish::Length => End::Cut,
+            Finish::Stopped if text.is_empty() => End::Silent,
+            Finish::Stopped => {
+                let response = Response { text: text.to_owned(), citations: Vec::new() };
+                match self.respond(&response) {
+                    Ok(()) => End::Concluded,
+                    Err(_) => End::NotSendable,
+                }
+            }
+        }
+    }
+
+    /// One result for each call, in their order. Searches go together.
+    async fn results(&mut self, calls: &[Call]) -> Result<Vec<ToolResult>, DraftError> {
+        let read: Vec<Result<ToolCall, ToolError>> =
+            calls.iter().map(|call| self.read(call)).collect();
+        let queries: Vec<String> = read.iter().filter_map(query).collect();
+        let found = match queries.is_empty() {
+            true => Vec::new(),
+            false => self.source.search(&queries).await?,
+        };
+        let mut found = queries.into_iter().zip(found);
+        let mut results = Vec::with_capacity(calls.len());
+        for (call, read) in calls.iter().zip(read) {
+            let content = match read {
+                Ok(ToolCall::SearchKnowledgeBase { .. }) => {
+                    Ok(found.next().map(|(query, found)| self.found(query, found)))
+                }
+                Ok(ToolCall::GetCustomerHistory { limit }) => {
+                    Ok(Some(self.history(limit.clamp(1, MOST_TICKETS)).await?))
+                }
+                Ok(ToolCall::AnalyzeSentiment { text }) => Ok(Some(results::sentiment(&text))),
+                Ok(ToolCall::CreateTicket { subject, category, priority }) => {
+                    self.plans.ticket = Some(Filing { subject, category, priority });
+                    Ok(None)
+                }
+                Ok(ToolCall::SendResponse(response)) => self.respond(&response).map(|()| None),
+                Ok(ToolCall::EscalateToHuman(escalation)) => {
+                    self.escalate(escalation).map(|()| None)
+                }
+                Err(error) => Err(error),
+            };
+            results.push(ToolResult {
+                call_id: call.id.clone(),
+                is_error: content.is_err(),
+                content: match content {
+                    Ok(content) => content.unwrap_or_else(results::planned),
+                    Err(error) => error.content(),
+                },
+            });
+        }
+        Ok(results)
+    }
+
+    fn read(&mut self, call: &Call) -> Result<ToolCall, ToolError> {
+        self.calls += 1;
+        if self.calls > MOST_CALLS {
+            return Err(ToolError::TooMany);
+        }
+        let read = tools::parse(&call.name, &call.arguments)?;
+        if self.made.contains(&read) {
+            return Err(ToolError::Repeated);
+        }
+        self.made.push(read.clone());
+        Ok(read)
+    }
+
+    fn found(&mut self, query: String, found: Vec<Found>) -> String {
+        let content = results::articles(&found);
+        for new in &found {
+            match self.seen.iter_mut().find(|seen| seen.chunk_id == new.chunk_id) {
+                Some(seen) => seen.relevance = seen.relevance.max(new.relevance),
+                None => self.seen.push(new.clone()),
+            }
+        }
+        self.log.searches.push(Search { query, found });
+        content
+    }
+
+    async fn history(&mut self, limit: u32) -> Result<String, DraftError> {
+        let tickets = self.source.known_tickets(limit).await?;
+        let content = results::tickets(&self.log.inputs, &tickets);
+        self.log.histories.push(History { limit, tickets });
+        Ok(content)
+    }
+
+    fn respond(&mut self, response: &Response) -> Result<(), ToolError> {
+        let checked = sendable::check(self.policy, &self.log.reading, &self.seen, response);
+        let refused = checked.as_ref().err().cloned();
+        self.log.verdicts.push(Verdict { text: response.text.clone(), refused: refused.clone() });
+        match checked {
+            Ok(sendable) => {
+                self.plans.response = Some(sendable);
+                Ok(())
+            }
+            Err(reason) => {
+                self.plans.refused = refused;
+                Err(ToolError::NotSendable(reason))
+            }
+        }
+    }
+
+    fn escalate(&mut self, escalation: Escalation) -> Result<(), ToolError> {
+        if self.needs_no_person {
+            return Err(ToolError::NoPersonNeeded);
+        }
+        self.plans.escalation = Some(escalation);
+        Ok(())
+    }
+}
+
+/// Whether the policy keeps this from a person: an ordinary question at first contact
+/// that an article answers.
+fn needs_no_person(policy: &Policy, log: &TurnLog, found: &[Found]) -> bool {
+    let best = found.first().map_or(0.0, |found| found.relevance);
+    log.reading.is_never && !log.inputs.has_turns && best >= policy.search.answer_from
+}
+
+fn query(call: &Result<ToolCall, ToolError>) -> Option<String> {
+    match call {
+        Ok(ToolCall::SearchKnowledgeBase { query }) => Some(query.clone()),
+        _ => None,
+    }
+}
+
+fn add(all: &mut Usage, one: Usage) {
+    all.prompt_tokens = all.prompt_tokens.saturating_add(one.prompt_tokens);
+    all.cached_tokens = all.cached_tokens.saturating_add(one.cached_tokens);
+    all.completion_tokens = all.completion_tokens.saturating_add(one.completion_tokens);
+    all.cost_micro_usd = match (all.cost_micro_usd, one.cost_micro_usd) {
+        (Some(all), Some(one)) => Some(all.saturating_add(one)),
+        (all, one) => all.or(one),
+    };
+}
+
+/// SHA-256 of the messages as JSON, in hexadecimal.
+fn hash(messages: &[Message]) -> String {
+    // Strings and enums of them always serialize.
+    let json = serde_json::to_vec(messages).unwrap_or_default();
+    Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
+}
