@@ -90,7 +90,7 @@ fn hand_off(now: &Snapshot, covered: Covered, log: &TurnLog, hand_over: &HandOve
         customer_name: now.customer_name.clone(),
         plan: now.plan.or(now.claimed_plan),
         identity_level: now.identity_level,
-        sentiment: None,
+        sentiment: Some(log.reading.sentiment.score),
         owner_epoch: now.owner_epoch,
     }
 }
