@@ -9,9 +9,11 @@
 )]
 
 mod email;
+mod hostile;
 mod knowledge;
 mod models;
 mod openai;
+mod outage;
 mod periodic;
 mod policy;
 mod policy_files;
