@@ -21,5 +21,6 @@ mod races;
 mod round_trips;
 mod sharing;
 mod support;
+mod tools;
 mod turns;
 mod whatsapp;
