@@ -21,16 +21,19 @@ use std::sync::Arc;
 
 use contract::{Category, Plan, Priority};
 
+use crate::sentiment::Dictionaries;
+
 pub(crate) use files::{RepliesFile, SearchFile, Texts};
 pub(crate) use fold::fold;
 pub(crate) use guard::Guard;
 pub use load::PolicyError;
-use pattern::{Matcher, PatternId};
+pub(crate) use load::wrong;
+pub(crate) use pattern::{Match, Matcher, PatternId};
 pub use reader::{ReadError, Reader};
 pub use reading::{Evidence, Hit, Inputs, Reading, Scores};
 pub use talk::Kind;
 use talk::Talk;
-pub(crate) use text::sentences;
+pub(crate) use text::{Sentence, Token, sentences};
 
 /// A policy that was read and checked.
 #[derive(Debug)]
@@ -44,6 +47,7 @@ pub struct Policy {
     pub(crate) instructions: Arc<str>,
     readers: Readers,
     pub(crate) guard: Guard,
+    pub(crate) dictionaries: Dictionaries,
 }
 
 /// Who takes tickets over.

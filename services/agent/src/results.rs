@@ -6,6 +6,7 @@ use store::turn_context::KnownTicket;
 
 use crate::fence::shortened;
 use crate::log::Inputs;
+use crate::policy::Policy;
 use crate::search::Found;
 
 /// Characters of a chunk that a model is shown; articles may be of any length.
@@ -55,6 +56,6 @@ pub(crate) fn tickets(inputs: &Inputs, tickets: &[KnownTicket]) -> String {
     .to_string()
 }
 
-pub(crate) fn sentiment(text: &str) -> String {
-    json!(crate::sentiment::sentiment(text)).to_string()
+pub(crate) fn sentiment(policy: &Policy, text: &str) -> String {
+    json!(crate::sentiment::sentiment(&policy.dictionaries, text)).to_string()
 }

@@ -206,7 +206,9 @@ impl<'a, S: Source> Rounds<'a, S> {
                 Ok(ToolCall::GetCustomerHistory { limit }) => {
                     Ok(Some(self.history(limit.clamp(1, MOST_TICKETS)).await?))
                 }
-                Ok(ToolCall::AnalyzeSentiment { text }) => Ok(Some(results::sentiment(&text))),
+                Ok(ToolCall::AnalyzeSentiment { text }) => {
+                    Ok(Some(results::sentiment(self.policy, &text)))
+                }
                 Ok(ToolCall::CreateTicket { subject, category, priority }) => {
                     self.plans.ticket = Some(Filing { subject, category, priority });
                     Ok(None)

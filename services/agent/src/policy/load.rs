@@ -15,6 +15,7 @@ use crate::policy::files::{
 use crate::policy::pattern::{Matcher, PatternId};
 use crate::policy::talk::Talk;
 use crate::policy::{Guard, Policy, Readers, Rule, Taker, replies as texts};
+use crate::sentiment::Dictionaries;
 
 /// A file of the policy that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +26,7 @@ pub struct PolicyError {
     pub problem: String,
 }
 
-pub(super) fn wrong(file: &str, field: impl Into<String>, problem: impl ToString) -> PolicyError {
+pub(crate) fn wrong(file: &str, field: impl Into<String>, problem: impl ToString) -> PolicyError {
     let problem = problem.to_string();
     let first_line = problem.lines().next().unwrap_or_default().to_owned();
     PolicyError { file: file.to_owned(), field: field.into(), problem: first_line }
@@ -99,6 +100,8 @@ impl Policy {
         let talk: TalkFile = folder.read("talk.yaml")?;
         let times: TimesFile = folder.read("times.yaml")?;
         let instructions = folder.text("instructions.md")?;
+        let dictionaries = Dictionaries::load(&path.join("sentiment"))?;
+        folder.hash.update(dictionaries.hash());
         check_folder(path)?;
         check_search(&search)?;
         texts::check(&replies)?;
@@ -125,6 +128,7 @@ impl Policy {
                 otherwise: categories.otherwise,
             },
             guard,
+            dictionaries,
         };
         texts::check_own_texts(&policy.replies, &policy.guard)?;
         Ok(policy)

@@ -106,7 +106,7 @@ impl Policy {
         };
         let priority = self.readers.priority(&hits, &findings);
         Reading {
-            sentiment: sentiment(&text),
+            sentiment: sentiment(&self.dictionaries, &text),
             own_words: text,
             is_never: hits.is_empty(),
             hits,

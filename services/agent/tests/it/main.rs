@@ -19,6 +19,7 @@ mod policy;
 mod policy_files;
 mod races;
 mod round_trips;
+mod sentiment;
 mod sharing;
 mod support;
 mod tools;

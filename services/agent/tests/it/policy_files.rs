@@ -10,10 +10,7 @@ use crate::support::policy_folder;
 /// A copy of the policy with one change in one file.
 fn changed(file: &str, from: &str, to: &str) -> Result<Policy, String> {
     let folder = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(policy_folder()).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-    }
+    copy(&policy_folder(), folder.path());
     let path = folder.path().join(file);
     if let Ok(text) = std::fs::read_to_string(&path) {
         assert!(text.contains(from), "{file} has no {from:?}");
@@ -22,6 +19,19 @@ fn changed(file: &str, from: &str, to: &str) -> Result<Policy, String> {
         std::fs::write(&path, to).unwrap();
     }
     Policy::load(folder.path()).map_err(|error| error.to_string())
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let copied = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &copied);
+        } else {
+            std::fs::copy(&path, copied).unwrap();
+        }
+    }
 }
 
 #[test]
