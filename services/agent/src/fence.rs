@@ -32,7 +32,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Whether nobody sees the character; models read it nevertheless.
-fn is_hidden(symbol: char) -> bool {
+pub(crate) fn is_hidden(symbol: char) -> bool {
     symbol.is_control()
         || matches!(symbol, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
             | '\u{feff}' | '\u{e0000}'..='\u{e007f}')

@@ -6,6 +6,7 @@ mod case;
 mod connections;
 mod draft;
 mod effects;
+mod egress;
 pub mod embedder;
 mod fence;
 pub mod jobs;

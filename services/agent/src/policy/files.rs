@@ -146,8 +146,11 @@ pub(crate) struct ShortTexts {
 #[serde(deny_unknown_fields)]
 pub(crate) struct GuardFile {
     pub(crate) remove: Vec<String>,
+    pub(crate) links: Vec<String>,
+    pub(crate) addresses: Vec<String>,
     pub(crate) sets: Sets,
     pub(crate) refuse: Vec<String>,
+    pub(crate) hand_over: Vec<String>,
 }
 
 /// How a question becomes a search.

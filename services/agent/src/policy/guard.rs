@@ -1,13 +1,19 @@
 //! What no reply may say, whoever drafted it.
 
+use url::Url;
+
 use crate::policy::pattern::Matcher;
 use crate::policy::text::sentences;
 
-/// Phrases that are taken out, and promises that stop a reply.
+/// Phrases that are taken out, promises that stop a reply, and what it may lead to.
 #[derive(Debug)]
 pub(crate) struct Guard {
     pub(super) remove: Vec<String>,
     pub(super) matcher: Matcher,
+    pub(super) hand_over: Matcher,
+    /// Hosts; those below them count too.
+    pub(super) links: Vec<String>,
+    pub(super) addresses: Vec<String>,
 }
 
 impl Guard {
@@ -18,6 +24,30 @@ impl Guard {
         let first = found.first()?;
         let tokens = sentences.get(first.sentence)?.tokens.get(first.from..first.to)?;
         draft.get(tokens.first()?.start..tokens.last()?.end).map(str::to_owned)
+    }
+
+    /// Whether the draft says that a person takes over.
+    pub(crate) fn promises_hand_over(&self, draft: &str) -> bool {
+        !self.hand_over.read(&sentences(draft)).is_empty()
+    }
+
+    /// Whether a link leads to a place that replies may name; it needs no scheme.
+    pub(crate) fn links_to(&self, link: &str) -> bool {
+        let with_scheme = match link.contains("://") {
+            true => link.to_owned(),
+            false => format!("https://{link}"),
+        };
+        let Ok(url) = Url::parse(&with_scheme) else { return false };
+        let Some(host) = url.host_str() else { return false };
+        let is_at = |known: &String| {
+            host == known || host.strip_suffix(known.as_str()).is_some_and(|h| h.ends_with('.'))
+        };
+        matches!(url.scheme(), "https" | "http") && self.links.iter().any(is_at)
+    }
+
+    /// Addresses of the company that replies may name.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.addresses.iter().map(String::as_str)
     }
 
     /// The draft without the phrases that no reply holds.

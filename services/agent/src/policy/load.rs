@@ -256,11 +256,25 @@ fn read_cues(file: &CategoriesFile, matcher: &mut Matcher) -> Result<Cues, Polic
 }
 
 fn read_guard(file: GuardFile) -> Result<Guard, PolicyError> {
-    let mut matcher = Matcher::new(&[]);
-    PatternsOf { matcher: &mut matcher, file: "guard.yaml", sets: &file.sets }
-        .add("refuse", &file.refuse)?;
+    let read = |field: &str, sources: &[String]| {
+        let mut matcher = Matcher::new(&[]);
+        PatternsOf { matcher: &mut matcher, file: "guard.yaml", sets: &file.sets }
+            .add(field, sources)?;
+        Ok(matcher)
+    };
+    let matcher = read("refuse", &file.refuse)?;
+    let hand_over = read("hand_over", &file.hand_over)?;
     if let Some(at) = file.remove.iter().position(|phrase| phrase.trim().is_empty()) {
         return Err(wrong("guard.yaml", format!("remove[{at}]"), "is empty"));
     }
-    Ok(Guard { remove: file.remove, matcher })
+    let is_host =
+        |link: &&String| url::Host::parse(link).is_ok_and(|host| host.to_string() == **link);
+    if let Some(link) = file.links.iter().find(|link| !is_host(link)) {
+        return Err(wrong("guard.yaml", "links", format!("{link:?} is not a host in lower case")));
+    }
+    if let Some(address) = file.addresses.iter().find(|address| !is_address(address)) {
+        return Err(wrong("guard.yaml", "addresses", format!("{address:?} is no address")));
+    }
+    let GuardFile { remove, links, addresses, .. } = file;
+    Ok(Guard { remove, matcher, hand_over, links, addresses })
 }
