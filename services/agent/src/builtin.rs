@@ -73,6 +73,16 @@ pub(crate) fn proposal(policy: &Policy, case: &CaseFile) -> ToolCall {
     ToolCall::SendResponse(response)
 }
 
+/// Sections that fit the question after the best one, word by word.
+pub(crate) fn further_quotes(policy: &Policy, case: &CaseFile) -> Vec<Response> {
+    let fits = |found: &&Found| found.relevance >= policy.search.answer_from;
+    let is_question = case.reading.kind == Kind::Question;
+    let further = case.found.iter().skip(1).filter(fits).filter(|_| is_question);
+    let quoted =
+        |found: &Found| Response { text: quote(found), citations: vec![found.chunk_id.clone()] };
+    further.map(quoted).collect()
+}
+
 fn nothing_fits() -> ToolCall {
     ToolCall::EscalateToHuman(Escalation {
         category: None,

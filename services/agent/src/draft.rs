@@ -181,11 +181,18 @@ fn concluded(policy: &Policy, log: &mut TurnLog, case: &CaseFile, plans: Plans) 
     if response.is_none() && escalation.is_none() {
         match builtin::proposal(policy, case) {
             ToolCall::SendResponse(own) => {
-                let checked = sendable::check(policy, &log.reading, &case.found, &own);
-                let refused = checked.as_ref().err().cloned();
-                log.verdicts.push(Verdict { text: own.text, refused: refused.clone() });
-                reason = refused;
-                response = checked.ok();
+                // A section that may not be quoted leaves the next best one.
+                let others = builtin::further_quotes(policy, case);
+                for own in std::iter::once(own).chain(others) {
+                    let checked = sendable::check(policy, log, &case.found, &own, false);
+                    let refused = checked.as_ref().err().cloned();
+                    log.verdicts.push(Verdict { text: own.text, refused: refused.clone() });
+                    reason = refused;
+                    response = checked.ok();
+                    if response.is_some() {
+                        break;
+                    }
+                }
             }
             ToolCall::EscalateToHuman(own) => {
                 reason = refused.or_else(|| log.end.and_then(why).map(str::to_owned));

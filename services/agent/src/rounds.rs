@@ -264,7 +264,8 @@ impl<'a, S: Source> Rounds<'a, S> {
     }
 
     fn respond(&mut self, response: &Response) -> Result<(), ToolError> {
-        let checked = sendable::check(self.policy, &self.log.reading, &self.seen, response);
+        let hands_over = self.plans.escalation.is_some();
+        let checked = sendable::check(self.policy, self.log, &self.seen, response, hands_over);
         let refused = checked.as_ref().err().cloned();
         self.log.verdicts.push(Verdict { text: response.text.clone(), refused: refused.clone() });
         match checked {

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::log::Citation;
-use crate::policy::{Kind, Policy, Reading};
+use crate::egress::{self, Known};
+use crate::log::{Citation, TurnLog};
+use crate::policy::{Kind, Policy};
 use crate::search::Found;
 use crate::tools::Response;
 
@@ -27,21 +28,31 @@ const FITS_FROM: f64 = 0.5;
 /// Shorter words say little about where an answer comes from.
 const TELLING_CHARS: usize = 4;
 
-/// Checks an answer against the guard and against what was found. An error says why it
-/// may not be sent.
+/// Checks an answer against the guard, against what its reader may know, and against
+/// what was found. An error says why it may not be sent.
 pub(crate) fn check(
     policy: &Policy,
-    reading: &Reading,
+    log: &TurnLog,
     seen: &[Found],
     response: &Response,
+    hands_over: bool,
 ) -> Result<Sendable, String> {
     let (text, named) = without_marks(&response.text, seen);
-    let text = policy.guard.clean(text.trim());
+    let text = egress::clean(&policy.guard, &policy.guard.clean(text.trim()));
     if text.is_empty() {
         return Err("the draft has no words".to_owned());
     }
     if policy.guard.refuses(&text).is_some() {
         return Err("the draft promises what only a person may".to_owned());
+    }
+    let known = Known {
+        own: own_words(log),
+        articles: seen,
+        instructions: &policy.instructions,
+        hands_over: hands_over || !log.reading.likely.is_empty(),
+    };
+    if let Some(leak) = egress::leak(&policy.guard, &text, &known) {
+        return Err(leak.to_string());
     }
     let mut cited: Vec<Found> = Vec::new();
     let known = |id: &String| seen.iter().find(|found| found.chunk_id == *id);
@@ -54,13 +65,26 @@ pub(crate) fn check(
         cited.extend(fitting(&text, seen).cloned());
     }
     let rests_on = cited.iter().map(|found| found.relevance).fold(0.0, f64::max);
-    match reading.kind {
+    match log.reading.kind {
         Kind::Question if cited.is_empty() => Err("the draft cites nothing that was found".into()),
         Kind::Question if rests_on < policy.search.answer_from => {
             Err("what the draft cites is not about the question".into())
         }
         _ => Ok(Sendable { text, cited }),
     }
+}
+
+/// What the customer wrote, and what was disclosed to them.
+fn own_words(log: &TurnLog) -> Vec<&str> {
+    let inputs = &log.inputs;
+    let written = inputs.messages.iter().map(|message| message.body.as_str());
+    let earlier = log.earlier.iter().flatten().map(|said| said.text.as_str());
+    let tickets = log.histories.iter().flat_map(|history| &history.tickets);
+    written
+        .chain(earlier)
+        .chain(tickets.map(|ticket| ticket.ticket.as_str()))
+        .chain([inputs.subject.as_str(), inputs.ticket_ref.as_str()])
+        .collect()
 }
 
 /// The text without marks such as `[export-data#as-csv]`, and the chunks they name.
