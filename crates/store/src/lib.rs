@@ -53,6 +53,7 @@ pub mod turn_context;
 pub mod turns;
 mod turns_sql;
 pub mod verify;
+pub mod verify_ledger;
 pub mod web_requests;
 pub mod web_status;
 pub mod whatsapp;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, channels, customers, dlq, doctor, inbox, kb, lag, migrate, openapi, probe, say,
-    settings, tail, topics, up, with_servers,
+    bench, channels, customers, dlq, doctor, inbox, kb, lag, ledger, migrate, openapi, probe, say,
+    settings, tail, topics, up, verify, with_servers,
 };
 use crate::up::data;
 
@@ -38,6 +38,8 @@ enum Command {
     Kb(kb::Arguments),
     Channels(channels::Arguments),
     Doctor(doctor::Arguments),
+    Verify(verify::Arguments),
+    Ledger(ledger::Arguments),
     Bench(bench::Arguments),
     #[command(subcommand)]
     Topics(topics::Command),
@@ -65,6 +67,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(arguments) => migrate::run(arguments).await,
         Command::Tail(arguments) => tail::run(arguments).await,
         Command::Lag(arguments) => lag::run(arguments).await,
+        Command::Verify(arguments) => verify::run(arguments).await,
+        Command::Ledger(arguments) => ledger::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
         Command::Settings(arguments) => settings::run(&arguments),
         Command::Openapi(arguments) => openapi::run(&arguments),

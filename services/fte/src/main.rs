@@ -2,6 +2,7 @@
 
 mod api;
 mod bench;
+mod chaos;
 mod cli;
 mod commands;
 mod customers;

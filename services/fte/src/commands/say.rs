@@ -58,14 +58,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// An emulated provider.
-struct Emulator {
+pub(crate) struct Emulator {
     client: reqwest::Client,
     url: String,
 }
 
 impl Emulator {
     /// `variables` are those that `fte up` must not have been given.
-    fn at(url: Option<String>, variables: &str) -> anyhow::Result<Self> {
+    pub(crate) fn at(url: Option<String>, variables: &str) -> anyhow::Result<Self> {
         let Some(url) = url else {
             let text = format!(
                 "no emulator is known: start `fte up` without {variables}, and run this in the \
@@ -77,11 +77,11 @@ impl Emulator {
         Ok(Self { client, url: url.trim_end_matches('/').to_owned() })
     }
 
-    async fn get(&self, path: &str) -> anyhow::Result<Value> {
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.answer(self.client.get(format!("{}{path}", self.url))).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.answer(self.client.post(format!("{}{path}", self.url)).json(body)).await
     }
 
@@ -119,6 +119,6 @@ async fn print_replies(
 }
 
 /// A text of the emulator's, empty where there is none.
-fn field(value: &Value, name: &str) -> String {
+pub(crate) fn field(value: &Value, name: &str) -> String {
     value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }

@@ -50,6 +50,7 @@ async fn a_conversation(product: Product) {
     let said = say(&product, &["--reply", "And how do I reset my password?"]).await;
     assert!(said.starts_with("Subject: Re: [TF-") && said.contains("assword"), "{said}");
     an_automatic_mail_gets_no_answer(&gmail, &product, &reply).await;
+    product.every_promise_holds().await;
     let (status, _data) = product.stop().await;
     assert!(status.success(), "{status}");
 }

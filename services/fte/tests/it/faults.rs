@@ -117,4 +117,5 @@ async fn nothing_waits_and_every_promise_holds(product: &Product) {
     })
     .await;
     assert_eq!(breaches, []);
+    product.every_promise_holds().await;
 }

@@ -149,6 +149,16 @@ impl Product {
         to_end(command).await
     }
 
+    /// Asks the database and the providers whether the run broke a promise.
+    pub(crate) async fn every_promise_holds(&self) {
+        for command in ["verify", "ledger"] {
+            let output = self.command(&[command]).await;
+            let said = String::from_utf8_lossy(&output.stdout);
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "fte {command}: {said}{errors}");
+        }
+    }
+
     /// Its child that runs this program.
     pub(crate) fn child_running(&self, program: &str) -> Option<u32> {
         children_of(self.child.id()).into_iter().find(|pid| {

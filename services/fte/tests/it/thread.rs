@@ -34,6 +34,7 @@ async fn the_thread(product: Product) {
     a_question_is_answered_with_its_article(&product).await;
     a_refund_goes_to_a_person_whose_words_reach_the_customer(&product).await;
     the_figures_and_the_health_show_it(&product).await;
+    product.every_promise_holds().await;
     let children = product.children();
     let (status, _data) = product.stop().await;
     assert!(status.success(), "{status}");
