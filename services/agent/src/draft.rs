@@ -9,11 +9,12 @@ use store::turn_context::Earlier;
 
 use crate::builtin;
 use crate::case::{Case, Words};
-use crate::log::{Draft, End, FORMAT, Inputs, Search, TurnLog, Verdict};
+use crate::log::{Bounds, Draft, End, FORMAT, Inputs, Search, TurnLog, Verdict};
+use crate::logged::{LogError, Logged};
 use crate::model::{CaseFile, Message, Prompt, ToolSpec, Usage};
 use crate::policy::{Kind, Policy, Reading, Scores};
 use crate::prompt;
-use crate::rounds::{Bounds, Plans, Rounds};
+use crate::rounds::{Plans, Rounds};
 use crate::search::Found;
 use crate::sendable;
 use crate::source::{DraftError, Source, read_from};
@@ -50,7 +51,7 @@ impl Decider {
                 reading
             }
         };
-        let mut log = begun(policy, inputs, reading, source.model());
+        let mut log = begun(policy, inputs, reading, source.model(), self.bounds);
         if let Some(draft) = without_model(policy, &log) {
             return Ok(TurnLog { draft, ..log });
         }
@@ -79,27 +80,44 @@ impl Decider {
         log.draft = concluded(policy, &mut log, &case, plans);
         Ok(log)
     }
+
+    /// For a turn that failed for good: the customer is never left without an answer.
+    pub(crate) fn failed(&self, inputs: Inputs, model: &str, tried: &str) -> TurnLog {
+        let policy = &*self.policy;
+        // A message on which the policy itself fails must not stop the hand-over.
+        let read = || by_patterns(policy, &inputs);
+        let reading = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+        let reading = reading.unwrap_or_else(|_| Reading::unread(inputs.category, inputs.priority));
+        let mut log = begun(policy, inputs, reading, model, self.bounds);
+        let case = Case::of(policy, &log);
+        log.draft = match log.inputs.replies_are_used_up {
+            true => case.hand_over_in_silence(),
+            false => case.hand_over(&Words {
+                acknowledgement: Some(&case.texts().hand_over.failed),
+                reason: "the agent could not prepare an answer",
+                tried,
+                next_step: "Read the conversation and answer personally.",
+                ..Words::default()
+            }),
+        };
+        TurnLog { failed: Some(tried.to_owned()), ..log }
+    }
 }
 
-/// For a turn that failed for good: the customer is never left without an answer.
-pub(crate) fn failed(policy: &Policy, inputs: Inputs, model: &str, tried: &str) -> TurnLog {
-    // A message on which the policy itself fails must not stop the hand-over.
-    let read = || by_patterns(policy, &inputs);
-    let reading = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
-    let reading = reading.unwrap_or_else(|_| Reading::unread(inputs.category, inputs.priority));
-    let mut log = begun(policy, inputs, reading, model);
-    let case = Case::of(policy, &log);
-    log.draft = match log.inputs.replies_are_used_up {
-        true => case.hand_over_in_silence(),
-        false => case.hand_over(&Words {
-            acknowledgement: Some(&case.texts().hand_over.failed),
-            reason: "the agent could not prepare an answer",
-            tried,
-            next_step: "Read the conversation and answer personally.",
-            ..Words::default()
-        }),
-    };
-    log
+/// Decides again what was decided, from its log alone: equal to the log, unless the
+/// log or the policy has changed.
+pub async fn decide_again(policy: Arc<Policy>, log: &TurnLog) -> Result<TurnLog, LogError> {
+    let decider = Decider::new(policy, log.bounds);
+    if let Some(tried) = &log.failed {
+        return Ok(decider.failed(log.inputs.clone(), &log.model, tried));
+    }
+    let logged = Logged::new(&decider.policy, log);
+    match decider.decide(log.inputs.clone(), &logged).await {
+        Ok(log) => Ok(log),
+        Err(DraftError::Log(error)) => Err(error),
+        // Nothing else is asked of a log.
+        Err(_) => Err(LogError("more than it holds")),
+    }
 }
 
 fn by_patterns(policy: &Policy, inputs: &Inputs) -> Reading {
@@ -107,12 +125,19 @@ fn by_patterns(policy: &Policy, inputs: &Inputs) -> Reading {
     policy.read_again(&read_from(inputs, &bodies), &Scores::default())
 }
 
-fn begun(policy: &Policy, inputs: Inputs, reading: Reading, model: &str) -> TurnLog {
+fn begun(
+    policy: &Policy,
+    inputs: Inputs,
+    reading: Reading,
+    model: &str,
+    bounds: Bounds,
+) -> TurnLog {
     let draft = Case::new(policy, &inputs, &reading).no_answer("undecided");
     TurnLog {
         format: FORMAT,
         policy: policy.hash().to_owned(),
         model: model.to_owned(),
+        bounds,
         inputs,
         reading,
         searches: Vec::new(),
@@ -122,6 +147,7 @@ fn begun(policy: &Policy, inputs: Inputs, reading: Reading, model: &str) -> Turn
         rounds: Vec::new(),
         end: None,
         verdicts: Vec::new(),
+        failed: None,
         draft,
         usage: Usage::default(),
     }

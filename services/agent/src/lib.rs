@@ -12,6 +12,7 @@ mod fence;
 pub mod jobs;
 pub mod knowledge;
 pub mod log;
+mod logged;
 mod model;
 pub mod openai;
 mod outage;
@@ -42,7 +43,9 @@ use store::relay::Relay;
 use tokio::task::JoinSet;
 
 pub use builtin::Builtin;
+pub use draft::decide_again;
 pub use embedder::{Embedder, EmbedderSettings};
+pub use logged::LogError;
 pub use model::{
     Answer, Call, CaseFile, Finish, Message, Model, ModelError, ModelFault, Prompt, ToolSpec, Usage,
 };

@@ -22,6 +22,7 @@ pub struct TurnLog {
     /// Hash of the policy's files.
     pub policy: String,
     pub model: String,
+    pub bounds: Bounds,
     pub inputs: Inputs,
     pub reading: Reading,
     /// In their order; the first is the code's own, on the customer's words.
@@ -35,9 +36,20 @@ pub struct TurnLog {
     /// How the rounds ended; `None` where no model was asked.
     pub end: Option<End>,
     pub verdicts: Vec<Verdict>,
+    /// For a turn that failed for good: what was tried.
+    pub failed: Option<String>,
     pub draft: Draft,
     /// Of all rounds together.
     pub usage: Usage,
+}
+
+/// The bounds of a turn that are settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// Most tokens of all prompts and answers of a turn.
+    pub tokens: u32,
+    /// Most tokens of one answer.
+    pub completion_tokens: u32,
 }
 
 /// What a decision depends on, of the conversation.

@@ -3,6 +3,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::fence::shortened;
 use crate::log::{End, History, Round, Search, ToolResult, TurnLog, Verdict};
 use crate::model::{Answer, Call, Finish, Message, Prompt, Usage};
 use crate::policy::Policy;
@@ -18,6 +19,8 @@ const MOST_ROUNDS: usize = 8;
 const MOST_CALLS: usize = 20;
 /// Rounds with calls that cannot be carried out: the first may be mended.
 const MOST_BROKEN: usize = 1;
+/// Characters of a text or of arguments.
+const ANSWER_CHARS: usize = 50_000;
 /// Tickets that one call lists.
 const MOST_TICKETS: u32 = 20;
 
@@ -43,15 +46,6 @@ impl Plans {
     fn are_concluded(&self) -> bool {
         self.response.is_some() || self.escalation.is_some()
     }
-}
-
-/// The bounds of a turn that are settings.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
-    /// Tokens of all prompts and answers of a turn.
-    pub(crate) tokens: u32,
-    /// Tokens of one answer.
-    pub(crate) completion_tokens: u32,
 }
 
 /// The rounds of one turn.
@@ -108,6 +102,7 @@ impl<'a, S: Source> Rounds<'a, S> {
                 Err(Stop::Unusable(fault)) => break End::Unusable(fault),
                 Err(Stop::Failed(error)) => return Err(error),
             };
+            let answer = storable(answer);
             add(&mut self.log.usage, answer.usage);
             if let Some(end) = self.round(prompt, answer).await? {
                 break end;
@@ -300,6 +295,22 @@ fn query(call: &Result<ToolCall, ToolError>) -> Option<String> {
     match call {
         Ok(ToolCall::SearchKnowledgeBase { query }) => Some(query.clone()),
         _ => None,
+    }
+}
+
+/// The answer without what no table can hold, cut where it is longer than any use.
+fn storable(answer: Answer) -> Answer {
+    let text = |text: &str| shortened(&text.replace('\0', "\u{fffd}"), ANSWER_CHARS);
+    let call = |call: Call| Call {
+        name: text(&call.name),
+        // Also where it is written as in JSON: the arguments are read later.
+        arguments: text(&call.arguments.replace("\\u0000", "\\ufffd")),
+        ..call
+    };
+    Answer {
+        text: answer.text.as_deref().map(text),
+        calls: answer.calls.into_iter().map(call).collect(),
+        ..answer
     }
 }
 

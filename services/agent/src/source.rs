@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::knowledge::Lexicon;
 use crate::log::Inputs;
+use crate::logged::LogError;
 use crate::model::{Answer, Model, ModelError, ModelFault, Prompt};
 use crate::policy::{self, ReadError, Reader, Reading};
 use crate::search::Found;
@@ -25,6 +26,8 @@ pub(crate) enum DraftError {
     Statement(#[from] StatementError),
     #[error(transparent)]
     Store(#[from] store::Error),
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The turn waits.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -35,7 +38,7 @@ impl Classified for DraftError {
         match self {
             DraftError::Statement(error) => error.class(),
             DraftError::Store(error) => error.class(),
-            DraftError::Model(_) => FailureClass::Retry,
+            DraftError::Model(_) | DraftError::Log(_) => FailureClass::Retry,
         }
     }
 }
@@ -122,7 +125,11 @@ impl<M: Model> Source for Live<'_, M> {
     async fn search(&self, queries: &[String]) -> Result<Vec<Vec<Found>>, DraftError> {
         let terms = queries.iter().map(|query| self.lexicon.terms(query));
         let found = terms.map(|terms| self.statements.search(terms));
-        Ok(futures::future::try_join_all(found).await?)
+        let mut found = futures::future::try_join_all(found).await?;
+        for found in found.iter_mut().flatten() {
+            found.relevance = rounded(found.relevance);
+        }
+        Ok(found)
     }
 
     async fn earlier(&self) -> Result<Vec<Earlier>, DraftError> {
@@ -155,6 +162,11 @@ pub(crate) fn read_from<'a>(inputs: &'a Inputs, bodies: &'a [&'a str]) -> policy
         chosen: inputs.category,
         plan: inputs.plan.or(inputs.claimed_plan),
     }
+}
+
+/// So that a number reads from the log as it was written.
+fn rounded(number: f64) -> f64 {
+    (number * 1e6).round() / 1e6
 }
 
 fn too_slow() -> ModelError {

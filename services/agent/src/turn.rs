@@ -16,15 +16,14 @@ use store::due_turns::{self, Wait};
 use store::outbox::OutboxPublisher;
 use store::turns::{self, Committed, Snapshot, Turn};
 
-use crate::draft::{self, Decider};
+use crate::draft::Decider;
 use crate::effects::{self, Covered};
 use crate::knowledge::Lexicon;
-use crate::log::{Inputs, TurnLog};
+use crate::log::{Bounds, Inputs, TurnLog};
 use crate::model::{Model, ModelError};
 use crate::outage::{self, Patience};
 use crate::policy::Reader;
 use crate::reply::format_reply;
-use crate::rounds::Bounds;
 use crate::source::{DraftError, Live};
 use crate::statements::Statements;
 
@@ -159,7 +158,7 @@ impl<M: Model> Agent<M> {
     }
 
     fn failed(&self, now: &Snapshot, tried: &str) -> TurnLog {
-        draft::failed(&self.decider.policy, Inputs::of(now), self.model.name(), tried)
+        self.decider.failed(Inputs::of(now), self.model.name(), tried)
     }
 
     /// Commits in one statement, then publishes what stands in the outbox.

@@ -102,19 +102,18 @@ async fn whatever_a_model_says_what_always_goes_to_a_person_goes_there(pool: PgP
         ("Delete all personal data you hold about me under GDPR.", "Rachel Foster"),
         ("I want to talk to a human being.", "Support Queue"),
     ];
-    let mut number = 0;
-    for (what, script) in hostile() {
-        for (message, person) in always {
-            number += 1;
-            let id = numbered_conversation(&pool, number, "Help", message).await;
-            let model = Arc::new(Scripted::new(script.iter().cloned().map(Ok)));
-            let (agent, publisher) = agent(&pool, Arc::clone(&model));
+    let tickets = always.into_iter().cycle();
+    for (number, ((what, script), (message, person))) in
+        (1..).zip(hostile().into_iter().zip(tickets))
+    {
+        let id = numbered_conversation(&pool, number, "Help", message).await;
+        let model = Arc::new(Scripted::new(script.into_iter().map(Ok)));
+        let (agent, publisher) = agent(&pool, Arc::clone(&model));
 
-            handle(&agent, id, 1).await;
+        handle(&agent, id, 1).await;
 
-            assert_eq!(hand_offs(&publisher)[0].person, person, "{what}: {message}");
-            assert!(model.told.lock().unwrap().is_empty(), "{what} was asked about {message}");
-        }
+        assert_eq!(hand_offs(&publisher)[0].person, person, "{what}: {message}");
+        assert!(model.told.lock().unwrap().is_empty(), "{what} was asked about {message}");
     }
 }
 
