@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use contract::{Classified, FailureClass};
 use embeddings::{MiniLm, Vector};
 
+use crate::model::ModelError;
+use crate::openai;
+
 /// Where vectors come from.
 #[derive(Debug, Clone, clap::Args)]
 pub struct EmbedderSettings {
@@ -19,6 +22,8 @@ pub struct EmbedderSettings {
 pub enum Embedder {
     /// The model in this process.
     Local(MiniLm),
+    /// A model of the server that also drafts answers.
+    Server(openai::Embeddings),
 }
 
 /// Why there are no vectors.
@@ -26,11 +31,21 @@ pub enum Embedder {
 pub enum EmbedderError {
     #[error(transparent)]
     Local(#[from] embeddings::Error),
+    #[error(transparent)]
+    Server(#[from] ModelError),
+    #[error(transparent)]
+    Setup(#[from] openai::SetupError),
 }
 
 impl Embedder {
-    /// Makes the embedder that the settings name ready for use.
-    pub fn open(settings: &EmbedderSettings) -> Result<Self, EmbedderError> {
+    /// Makes the embedder ready for use: the server's where one is given.
+    pub fn open(
+        settings: &EmbedderSettings,
+        server: Option<&openai::Settings>,
+    ) -> Result<Self, EmbedderError> {
+        if let Some(server) = server {
+            return Ok(Self::Server(openai::Embeddings::new(server)?));
+        }
         Ok(Self::Local(MiniLm::load(&settings.embedding_folder)?))
     }
 
@@ -38,13 +53,15 @@ impl Embedder {
     pub fn name(&self) -> &str {
         match self {
             Self::Local(_) => MiniLm::NAME,
+            Self::Server(model) => model.name(),
         }
     }
 
-    /// Numbers in a vector.
-    pub fn dimension(&self) -> usize {
+    /// Numbers in a vector; `None` while a server has not answered yet.
+    pub fn dimension(&self) -> Option<usize> {
         match self {
-            Self::Local(_) => MiniLm::DIMENSION,
+            Self::Local(_) => Some(MiniLm::DIMENSION),
+            Self::Server(model) => model.dimension(),
         }
     }
 
@@ -52,6 +69,7 @@ impl Embedder {
     pub async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vector>, EmbedderError> {
         match self {
             Self::Local(model) => Ok(model.embed(texts).await?),
+            Self::Server(model) => Ok(model.embed(texts).await?),
         }
     }
 
@@ -59,6 +77,7 @@ impl Embedder {
     pub async fn embed_cached(&self, texts: Vec<String>) -> Result<Vec<Vector>, EmbedderError> {
         match self {
             Self::Local(model) => Ok(model.embed_cached(texts).await?),
+            Self::Server(model) => Ok(model.embed(texts).await?),
         }
     }
 }
@@ -66,7 +85,9 @@ impl Embedder {
 impl Classified for EmbedderError {
     fn class(&self) -> FailureClass {
         match self {
-            EmbedderError::Local(_) => FailureClass::Retry,
+            EmbedderError::Local(_) | EmbedderError::Server(_) | EmbedderError::Setup(_) => {
+                FailureClass::Retry
+            }
         }
     }
 }

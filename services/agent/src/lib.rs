@@ -1,6 +1,7 @@
 //! The agent: reads what customers wrote, answers from the knowledge base or hands
 //! over to a person. One turn at a time per conversation.
 
+mod any_model;
 mod builtin;
 mod case;
 mod connections;
@@ -42,6 +43,7 @@ use store::outbox::OutboxPublisher;
 use store::relay::Relay;
 use tokio::task::JoinSet;
 
+pub use any_model::{AnyModel, ModelSettings, Provider};
 pub use builtin::Builtin;
 pub use draft::decide_again;
 pub use embedder::{Embedder, EmbedderSettings};
@@ -73,6 +75,8 @@ pub struct Config {
     #[arg(long, env = "FTE_BURST_WINDOW_MS", default_value_t = 1_500)]
     pub burst_window_ms: u64,
     #[command(flatten)]
+    pub model: ModelSettings,
+    #[command(flatten)]
     pub embedder: EmbedderSettings,
     /// The longest that the model may take for one turn, in seconds
     #[arg(long, env = "FTE_MODEL_TURN_SECONDS", default_value_t = 60)]
@@ -86,7 +90,10 @@ pub struct Config {
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let policy = Policy::load(&config.policy).map_err(|e| SettingsError(e.to_string()))?;
     let policy = Arc::new(policy);
-    let embedder = Embedder::open(&config.embedder).map_err(|e| SettingsError(e.to_string()))?;
+    let model = config.model.open(&policy)?;
+    let server = config.model.remote.embeddings(config.model.outbound)?;
+    let embedder = Embedder::open(&config.embedder, server.as_ref());
+    let embedder = embedder.map_err(|e| SettingsError(e.to_string()))?;
     let pool = config.database.pool(SERVICE)?;
     let bus = config.bus.connect(&pool).await?;
     let (outbox, deleter) = OutboxPublisher::new(pool.clone(), bus.publisher());
@@ -104,11 +111,10 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     };
     tracing::info!(
         policy.hash = policy.hash(),
-        model.name = "builtin",
+        model.name = model.name(),
         embedder.name = embedder.name(),
         "the agent starts"
     );
-    let model = Builtin::new(Arc::clone(&policy));
     let reader = Reader::by_patterns(policy);
     let agent = Agent::new(pool.clone(), outbox, reader, model, settings);
 

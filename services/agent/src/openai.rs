@@ -37,6 +37,13 @@ impl OpenAi {
         let price = Prices::load()?.of(&settings.model);
         Ok(Self { server: Arc::new(Server::new(settings, Endpoint::Chat)?), price })
     }
+
+    /// Asks for one word, to see that the server answers.
+    pub async fn check(&self) -> Result<(), ModelError> {
+        let body = request::probe(self.server.model(), self.server.dialect());
+        self.server.ask(&body, |value| answer::read(&value)).await?;
+        Ok(())
+    }
 }
 
 impl Model for OpenAi {

@@ -6,6 +6,7 @@ pub(crate) mod database;
 pub(crate) mod gmail;
 pub(crate) mod in_process;
 pub(crate) mod log;
+pub(crate) mod model;
 pub(crate) mod origin;
 pub(crate) mod processes;
 mod proxy;

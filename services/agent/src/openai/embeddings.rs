@@ -66,13 +66,9 @@ impl Embeddings {
         self.requests.server.model()
     }
 
-    /// Numbers of one vector; asks the server once.
-    pub async fn dimension(&self) -> Result<usize, ModelError> {
-        if let Some(known) = self.requests.dimension.get() {
-            return Ok(*known);
-        }
-        let vectors = self.embed(vec!["dimension".to_owned()]).await?;
-        Ok(vectors.first().map_or(0, Vec::len))
+    /// Numbers of one vector; `None` while the server has not answered yet.
+    pub fn dimension(&self) -> Option<usize> {
+        self.requests.dimension.get().copied()
     }
 
     /// One vector of length 1 for each text, in their order. A text without words is

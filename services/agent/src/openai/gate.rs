@@ -99,8 +99,9 @@ impl Gate {
 }
 
 impl Pass<'_> {
-    /// Tells all turns what became of the request.
-    pub(super) fn report(mut self, failed: Option<&Failed>) {
+    /// Tells all turns what became of the request. Returns for how long that made the
+    /// breaker open.
+    pub(super) fn report(mut self, failed: Option<&Failed>) -> Option<Duration> {
         self.is_reported = true;
         let change = {
             let mut breaker = self.gate.breaker();
@@ -126,12 +127,14 @@ impl Pass<'_> {
                     breaker.open_ms = u64::try_from(open_for.as_millis()).unwrap_or(u64::MAX),
                     "the model server does not work and is left alone; turns wait"
                 );
+                Some(open_for)
             }
             (Change::Closed, _) => {
                 self.gate.meters.breaker_is_open(false);
                 tracing::info!("the model server works again");
+                None
             }
-            (Change::None | Change::Opened(_), _) => {}
+            (Change::None | Change::Opened(_), _) => None,
         }
     }
 }

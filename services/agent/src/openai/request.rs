@@ -82,17 +82,35 @@ struct Schema<'a> {
     strict: bool,
 }
 
+/// Tokens of an answer that only shows that there is one.
+const PROBE_TOKENS: u32 = 32;
+
+/// A chat that costs next to nothing.
+pub(super) fn probe(model: &str, dialect: Dialect) -> Body<'_> {
+    let messages = vec![Wire::User { content: "Say ok." }];
+    with(model, dialect, messages, &[], PROBE_TOKENS)
+}
+
 pub(super) fn body<'a>(model: &'a str, dialect: Dialect, prompt: &'a Prompt) -> Body<'a> {
+    with(model, dialect, messages(prompt), &prompt.tools, prompt.max_completion_tokens)
+}
+
+fn with<'a>(
+    model: &'a str,
+    dialect: Dialect,
+    messages: Vec<Wire<'a>>,
+    tools: &'a [ToolSpec],
+    most_tokens: u32,
+) -> Body<'a> {
     let is_reasoning = is_reasoning(model);
-    let has_tools = !prompt.tools.is_empty();
-    let most = Some(prompt.max_completion_tokens);
+    let most = Some(most_tokens);
     let is_openai = dialect == Dialect::Openai;
     Body {
         model,
-        messages: messages(prompt),
-        tools: prompt.tools.iter().map(tool).collect(),
+        messages,
+        tools: tools.iter().map(tool).collect(),
         // Without it older models do not keep a strict schema; reasoning ones refuse it.
-        parallel_tool_calls: (has_tools && !is_reasoning).then_some(false),
+        parallel_tool_calls: (!tools.is_empty() && !is_reasoning).then_some(false),
         max_completion_tokens: most.filter(|_| is_openai),
         max_tokens: most.filter(|_| !is_openai),
         temperature: (!is_reasoning).then_some(0.0),

@@ -203,8 +203,8 @@ impl Server {
         };
         let failed = result.as_ref().err();
         self.meters.call(failed.map(|failed| failed.fault), began.elapsed());
-        pass.report(failed);
-        result
+        let open_for = pass.report(failed);
+        result.map_err(|failed| Failed { after: failed.after.max(open_for), ..failed })
     }
 
     async fn post(&self, body: &(impl Serialize + Sync)) -> Result<Value, OpenAIError> {

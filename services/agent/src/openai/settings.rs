@@ -38,7 +38,7 @@ pub struct RemoteSettings {
     #[arg(long, env = "EMBEDDING_MODEL")]
     pub embedding_model: Option<String>,
     /// How long one answer of the model may take, with its retries
-    #[arg(long, env = "FTE_MODEL_TIMEOUT", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "FTE_MODEL_TIMEOUT", default_value = "50s", value_parser = humantime::parse_duration)]
     pub model_timeout: Duration,
     /// Most requests to the model server at once
     #[arg(long, env = "FTE_MODEL_IN_FLIGHT", default_value_t = 512)]

@@ -1,9 +1,12 @@
 //! `fte doctor`: every setting and connection, one line each, and what to fix.
 
 mod checks;
+mod model;
 
 use std::process::ExitCode;
 
+use agent::Provider;
+use agent::openai::RemoteSettings;
 use chassis::settings::{
     BusSettings, DatabaseSettings, GmailSettings, OutboundSettings, TwilioSettings,
 };
@@ -29,6 +32,11 @@ pub(crate) struct Arguments {
     gmail: GmailSettings,
     #[command(flatten)]
     outbound: OutboundSettings,
+    /// openai or builtin
+    #[arg(long, env = "FTE_MODEL_PROVIDER")]
+    model_provider: Option<Provider>,
+    #[command(flatten)]
+    model: RemoteSettings,
     /// Audience of the tokens of Pub/Sub's push
     #[arg(long, env = "PUBSUB_AUDIENCE")]
     pubsub_audience: Option<String>,
@@ -65,7 +73,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         ("whatsapp", checks::twilio(&arguments.twilio, arguments.outbound).await),
         ("e-mail", checks::gmail(&arguments.gmail, arguments.outbound, &pool).await),
         ("pub/sub", checks::pubsub(&arguments)),
-        ("model", Finding::Fine("builtin: it needs no connection".to_owned())),
+        ("model", model::chat(&arguments).await),
+        ("embeddings", model::embeddings(&arguments).await),
         ("hand-off", checks::hand_off(&arguments)),
         ("webhooks", checks::refused(&pool).await),
     ];

@@ -20,6 +20,7 @@ use crate::up::data::DataFolder;
 use crate::up::database::Database;
 use crate::up::gmail::Gmail;
 use crate::up::log::{self, Log};
+use crate::up::model::{self, Model};
 use crate::up::origin::Origin;
 use crate::up::settings::Settings;
 use crate::up::twilio::Twilio;
@@ -67,6 +68,9 @@ pub(crate) struct Arguments {
     /// Public origin; the address of this one when absent
     #[arg(long, env = "PUBLIC_BASE_URL")]
     pub(crate) public_base_url: Option<String>,
+    /// Which model drafts answers
+    #[arg(long, value_enum, default_value_t)]
+    model: model::Choice,
     /// Folder with the articles that the agent answers from
     #[arg(long, env = "FTE_KNOWLEDGE_DIR", value_name = "FOLDER", default_value = "knowledge")]
     knowledge_dir: PathBuf,
@@ -165,6 +169,9 @@ async fn serve(
     let gmail = Gmail::start(folder, &url).await?;
     gmail.tell(&mut settings);
     say("email", &gmail.describe(is_found));
+    let model = Model::start(arguments.model).await?;
+    model.tell(&mut settings);
+    say("model", &model.describe());
     told::write_environment(folder, &settings, &url, token.as_deref())?;
     let (origin, mut tasks) = start_services(arguments, context, settings).await?;
     let (router, shutdown) = (origin.clone().router(), context.shutdown.clone());
@@ -213,7 +220,6 @@ async fn announce(
     url: &str,
     has_own_token: bool,
 ) {
-    say("model", "builtin: answers from the knowledge base, needs no network");
     if has_own_token {
         say("operator token", &folder.join(told::OPERATOR_TOKEN).display().to_string());
     }

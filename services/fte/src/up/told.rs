@@ -11,7 +11,7 @@ use crate::up::data::DataFolder;
 use crate::up::database::Database;
 use crate::up::log::Log;
 use crate::up::settings::{Settings, is_any_set};
-use crate::up::{gmail, twilio};
+use crate::up::{gmail, model, twilio};
 
 const SECRET: &str = "secret";
 const EMBEDDING_FOLDER: &str = "FTE_EMBEDDING_FOLDER";
@@ -89,7 +89,7 @@ pub(crate) fn write_environment(
 ) -> anyhow::Result<()> {
     let emulators = [twilio::EMULATOR_URL, gmail::EMULATOR_URL];
     let shared = ["DATABASE_URL", "FTE_BUS", "KAFKA_BOOTSTRAP_SERVERS"];
-    let shared = [&shared[..], &emulators].concat();
+    let shared = [&shared[..], &emulators, &model::SHARED].concat();
     let mut values: Vec<_> = settings.iter().filter(|(name, _)| shared.contains(name)).collect();
     values.push(("FTE_URL", url));
     values.extend(token.map(|token| ("FTE_OPERATOR_TOKEN", token)));
