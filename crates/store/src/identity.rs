@@ -183,8 +183,10 @@ new_customers as (
 ),
 new_tickets as (
     insert into tickets
-        (ref, conversation_id, is_alias, subject, category, priority, claimed_plan, respond_by)
-    select ref, conversation_id, is_alias, subject, category, priority, claimed_plan, respond_by
+        (ref, conversation_id, is_alias, subject, category, priority, claimed_plan, respond_by,
+         claimed_name)
+    select ref, conversation_id, is_alias, subject, category, priority, claimed_plan, respond_by,
+        name
     from placed order by ref
     on conflict (ref) do nothing
     returning ref

@@ -45,6 +45,7 @@ pub struct Snapshot {
     pub claimed_plan: Option<Plan>,
     /// The plan of the company's records.
     pub plan: Option<Plan>,
+    /// On a form as typed there: the name behind an address is not for whoever types it.
     pub customer_name: String,
     /// The database's app_now(), to which message times compare.
     pub now: DateTime<Utc>,

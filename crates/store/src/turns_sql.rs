@@ -4,7 +4,9 @@
 pub(crate) const READ: &str = "
 select c.id, c.channel, c.status, c.owner, c.person, c.owner_epoch, c.last_seq, c.handled_seq,
        c.identity_level, c.escalated_at, t.ref as ticket_ref, t.subject, t.category,
-       t.priority, t.claimed_plan, cu.plan, cu.name as customer_name, app_now() as now,
+       t.priority, t.claimed_plan, cu.plan,
+       case c.identity_level when 'self_asserted' then coalesce(t.claimed_name, cu.name)
+           else cu.name end as customer_name, app_now() as now,
        (select true from turns where turns.conversation_id = c.id limit 1) is not null as has_turns,
        coalesce(replies.are_used_up, false) as replies_are_used_up,
        m.message_ids, m.seqs, m.bodies, m.attachments, m.stored_ats,

@@ -244,6 +244,7 @@ async fn only_a_proven_writer_sees_other_tickets_and_the_plan(pool: PgPool) {
         "with same as (update conversations set customer_id =
              (select customer_id from conversations where id = $1) where id <> $1
              and thread_key = (select thread_key from conversations order by thread_key offset 1 limit 1))
+         , form as (update tickets set claimed_name = 'Alex Poe' where conversation_id = $1)
          update customers set plan = 'enterprise'
          where id = (select customer_id from conversations where id = $1)",
         own,
@@ -262,6 +263,8 @@ async fn only_a_proven_writer_sees_other_tickets_and_the_plan(pool: PgPool) {
     assert!(!model.heard().contains("enterprise"), "{}", model.heard());
     let text = &replies(&publisher)[0].parts[0];
     assert!(text.contains("within 4 hours"), "the claimed plan's time: {text}");
+    assert!(text.starts_with("Hi Alex Poe,"), "the name as typed: {text}");
+    assert!(!model.heard().contains("Sam Doe"), "{}", model.heard());
 
     run(&pool, "update conversations set identity_level = 'authenticated' where id = $1", own)
         .await;
@@ -272,7 +275,7 @@ async fn only_a_proven_writer_sees_other_tickets_and_the_plan(pool: PgPool) {
     assert_eq!(results(&model)[0]["plan"], "enterprise");
     // The first is what the other turn left in the outbox.
     let text = &replies(&publisher)[1].parts[0];
-    assert!(text.contains("within 1 hour"), "{text}");
+    assert!(text.starts_with("Hi Sam Doe,") && text.contains("within 1 hour"), "{text}");
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]

@@ -106,6 +106,8 @@ async fn a_known_address_keeps_its_customer_and_the_typed_plan_stays_a_claim(poo
         (records.0, records.1, "pro".to_owned(), claim.map(str::to_owned), hours)
     };
     assert_eq!(rows, [expected(None, 4), expected(Some("enterprise"), 1)]);
+    let as_typed = "select count(*) from tickets where claimed_name = 'Sam Doe'";
+    assert_eq!(world.count(as_typed).await, 3);
     assert_eq!(
         world
             .count("select count(*) from customer_identifiers where level = 'authenticated'")
