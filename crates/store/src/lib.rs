@@ -50,6 +50,7 @@ pub mod sweeps;
 pub mod threads;
 pub mod ticket_refs;
 pub mod turn_context;
+pub mod turn_logs;
 pub mod turns;
 mod turns_sql;
 pub mod verify;

@@ -19,6 +19,7 @@ pub mod openai;
 mod outage;
 pub mod policy;
 mod prompt;
+pub mod replay;
 mod reply;
 mod results;
 mod rounds;

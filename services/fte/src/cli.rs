@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     bench, channels, customers, dlq, doctor, inbox, kb, lag, ledger, migrate, openapi, probe, say,
-    settings, tail, topics, up, verify, with_servers,
+    settings, tail, topics, turns, up, verify, with_servers,
 };
 use crate::up::data;
 
@@ -37,6 +37,7 @@ enum Command {
     Say(say::Arguments),
     Kb(kb::Arguments),
     Channels(channels::Arguments),
+    Turns(turns::Arguments),
     Doctor(doctor::Arguments),
     Verify(verify::Arguments),
     Ledger(ledger::Arguments),
@@ -73,6 +74,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Settings(arguments) => settings::run(&arguments),
         Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Kb(arguments) => kb::run(arguments).await,
+        Command::Turns(arguments) => turns::run(arguments).await,
         Command::Channels(arguments) => channels::run(arguments).await,
         Command::Doctor(arguments) => Box::pin(doctor::run(arguments)).await,
         Command::Dlq(arguments) => dlq::run(arguments).await,

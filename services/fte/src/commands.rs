@@ -16,6 +16,7 @@ pub(crate) mod say;
 pub(crate) mod settings;
 pub(crate) mod tail;
 pub(crate) mod topics;
+pub(crate) mod turns;
 pub(crate) mod up;
 pub(crate) mod verify;
 pub(crate) mod with_servers;
