@@ -247,3 +247,25 @@ pub async fn untold(executor: impl PgExecutor<'_>, after: Duration) -> Result<i6
     .await?;
     Ok(untold)
 }
+
+/// Days that a notice of a closed conversation is kept.
+const DAYS: i32 = 90;
+
+/// Deletes up to `limit` notices past their time; returns how many there were. One whose
+/// conversation is open stays: somebody may still answer it, or look why nobody was told.
+pub async fn delete_old(executor: impl PgExecutor<'_>, limit: i64) -> Result<u64, Error> {
+    let deleted = sqlx::query(
+        "delete from hand_off_notices where (delivery_id, way) in (
+             select n.delivery_id, n.way
+             from hand_off_notices n join deliveries d on d.id = n.delivery_id
+                 join conversations c on c.id = d.conversation_id
+             where n.state <> 'pending' and c.status = 'closed'
+                 and n.created_at < app_now() - make_interval(days => $1)
+             limit $2)",
+    )
+    .bind(DAYS)
+    .bind(limit)
+    .execute(executor)
+    .await?;
+    Ok(deleted.rows_affected())
+}

@@ -6,11 +6,14 @@ mod schedule;
 mod settings;
 mod webhook;
 
+use std::time::Duration;
+
 use channels::handoff::escalation::Escalation;
 use chassis::SettingsError;
 use contract::HandOff;
 use sqlx::PgPool;
-use store::hand_off_notices::{End, Notice, Way};
+use store::hand_off_notices::{self, End, Notice, Way};
+use store::jobs::{self, Schedule};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Config, Tasks};
@@ -58,7 +61,26 @@ pub(crate) fn start(
         }
         None => tracing::info!("no webhook for hand-offs: they stand in the list"),
     }
+    tasks.spawn(run_retention(pool.clone(), shutdown.clone()));
     Ok(ways)
+}
+
+const RETENTION: Schedule = Schedule {
+    name: "dispatcher/notice-retention",
+    every: Duration::from_secs(3_600),
+    lease: Duration::from_secs(60),
+};
+
+/// Rows per statement: some tens of milliseconds of locks and log.
+const CHUNK: i64 = 5_000;
+
+async fn run_retention(pool: PgPool, shutdown: CancellationToken) -> anyhow::Result<()> {
+    jobs::run(pool.clone(), RETENTION, shutdown, || delete_old(&pool)).await
+}
+
+async fn delete_old(pool: &PgPool) -> Result<(), store::Error> {
+    while hand_off_notices::delete_old(pool, CHUNK).await? > 0 {}
+    Ok(())
 }
 
 fn escalation(notice: &Notice) -> Escalation {

@@ -327,3 +327,28 @@ async fn what_nobody_needs_to_know_any_more_is_not_told(pool: PgPool) {
     assert_eq!(states, ["delivered", "obsolete", "obsolete", "obsolete", "obsolete"]);
     assert_eq!(hand_off_notices::untold(&desk.pool, Duration::ZERO).await.unwrap(), 0);
 }
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn notices_of_closed_conversations_are_deleted_after_ninety_days(pool: PgPool) {
+    let desk = Desk::new(pool, 1..=4).await;
+    desk.hand_over((1..=4).map(|number| events::hand_off(ticket(number)))).await;
+    // The first is old and closed, and of the others one of these does not hold.
+    run(
+        &desk.pool,
+        "with numbered as (
+             select d.id, conversation_id, row_number() over (order by position) as n
+             from deliveries d
+         ), closed as (
+             update conversations c set status = 'closed' from numbered
+             where c.id = conversation_id and n <> 2
+         )
+         update hand_off_notices set state = case when n = 3 then 'pending' else 'delivered' end,
+             created_at = app_now() - make_interval(days => case when n = 4 then 89 else 91 end)
+         from numbered where delivery_id = numbered.id",
+    )
+    .await;
+
+    let deleted = hand_off_notices::delete_old(&desk.pool, 10).await.unwrap();
+
+    assert_eq!((deleted, desk.notices().await.len()), (1, 3));
+}
