@@ -86,6 +86,8 @@ pub struct Parts {
     pub publisher: Arc<dyn Publisher>,
     /// Our address, in lower case.
     pub mailbox: String,
+    /// The only subscription that may push, by its full name.
+    pub subscription: Option<String>,
     pub expected: Expected,
     pub keys: Keys,
     pub clock: Clock,
@@ -102,18 +104,20 @@ pub struct Ingress(Arc<Shared>);
 pub struct Shared {
     webhook: Webhook,
     mailbox: String,
+    subscription: Option<String>,
     verifier: Verifier,
     clock: Clock,
 }
 
 impl From<Parts> for Ingress {
     fn from(parts: Parts) -> Self {
-        let Parts { publisher, mailbox, expected, keys, clock, body_timeout, meter } = parts;
+        let Parts { publisher, mailbox, subscription, expected, keys, .. } = parts;
         Self(Arc::new(Shared {
-            webhook: Webhook::new(NAME, "gmail", publisher, body_timeout, &meter),
+            webhook: Webhook::new(NAME, "gmail", publisher, parts.body_timeout, &parts.meter),
             mailbox,
+            subscription,
             verifier: Verifier::new(expected, keys),
-            clock,
+            clock: parts.clock,
         }))
     }
 }
@@ -153,6 +157,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let ingress = Ingress::from(Parts {
         publisher: bus.publisher(),
         mailbox: account.address,
+        subscription: pubsub.pubsub_subscription,
         expected: Expected {
             audience: pubsub.pubsub_audience,
             service_account: pubsub.pubsub_service_account,

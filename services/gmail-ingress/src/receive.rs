@@ -30,7 +30,9 @@ pub(crate) async fn push(
     call: Call,
 ) -> Result<StatusCode, Refusal> {
     let now = (ingress.clock)();
-    let event = push::notification(&call.body, &ingress.mailbox, now);
+    let ours =
+        push::Ours { mailbox: &ingress.mailbox, subscription: ingress.subscription.as_deref() };
+    let event = push::notification(&call.body, ours, now);
     let event = event.map_err(|reason| Unusable {
         route: ROUTE,
         body: &call.body,

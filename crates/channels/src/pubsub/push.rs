@@ -24,17 +24,33 @@ pub enum Undecodable {
     Data,
     #[error("the notification is about another mailbox")]
     Mailbox,
+    #[error("the push is another subscription's")]
+    Subscription,
+}
+
+/// What a push must be about.
+#[derive(Debug, Clone, Copy)]
+pub struct Ours<'a> {
+    /// Our address, in lower case.
+    pub mailbox: &'a str,
+    /// The subscription's full name, where only one may push.
+    pub subscription: Option<&'a str>,
 }
 
 /// The event of a push about this mailbox.
 pub fn notification(
     body: &Verified<impl AsRef<[u8]>>,
-    mailbox: &str,
+    ours: Ours<'_>,
     now: DateTime<Utc>,
 ) -> Result<EmailInbound, Undecodable> {
+    let Ours { mailbox, subscription } = ours;
     let body: Value = serde_json::from_slice(body.as_ref()).map_err(|_| Undecodable::Body)?;
     let message = body.get("message").ok_or(Undecodable::Field("message"))?;
     let id = pubsub_id(message).ok_or(Undecodable::Field("message.messageId"))?;
+    let from = body.get("subscription").and_then(Value::as_str);
+    if subscription.is_some_and(|ours| from != Some(ours)) {
+        return Err(Undecodable::Subscription);
+    }
     let data = message.get("data").and_then(Value::as_str);
     let data = data.ok_or(Undecodable::Field("message.data"))?;
     let data = base64url::decode(data).ok_or(Undecodable::Encoding)?;

@@ -91,6 +91,10 @@ pub struct PubsubSettings {
     /// Topic that Gmail publishes to, like projects/our-project/topics/gmail
     #[arg(long, env = "PUBSUB_TOPIC")]
     pub pubsub_topic: String,
+    /// Subscription that pushes, like projects/our-project/subscriptions/gmail; pushes of others
+    /// are kept aside when it is set
+    #[arg(long, env = "PUBSUB_SUBSCRIPTION")]
+    pub pubsub_subscription: Option<String>,
     /// Where Google's signing keys are, as a JSON Web Key Set
     #[arg(
         long,
@@ -102,19 +106,24 @@ pub struct PubsubSettings {
 
 impl PubsubSettings {
     /// Refuses by name what cannot be right.
-    pub fn checked(self) -> Result<Self, SettingsError> {
+    pub fn checked(mut self) -> Result<Self, SettingsError> {
         let wrong = |text: &str| Err(SettingsError(text.to_owned()));
+        // As a variable that a manifest names and nobody has set.
+        self.pubsub_subscription.take_if(|name| name.trim().is_empty());
         if self.pubsub_audience.trim().is_empty() {
             return wrong("PUBSUB_AUDIENCE must not be empty");
         }
         if !is_address(&self.pubsub_service_account) {
             return wrong("PUBSUB_SERVICE_ACCOUNT must be an e-mail address");
         }
-        let parts: Vec<&str> = self.pubsub_topic.split('/').collect();
-        if !matches!(parts[..], ["projects", project, "topics", topic]
-            if !project.is_empty() && !topic.is_empty())
-        {
+        if !is_resource(&self.pubsub_topic, "topics") {
             return wrong("PUBSUB_TOPIC must be like projects/<project>/topics/<topic>");
+        }
+        let subscription = self.pubsub_subscription.as_deref();
+        if subscription.is_some_and(|name| !is_resource(name, "subscriptions")) {
+            return wrong(
+                "PUBSUB_SUBSCRIPTION must be like projects/<project>/subscriptions/<name>",
+            );
         }
         if base_url(&self.google_certs_url).is_none() {
             return wrong("GOOGLE_CERTS_URL must be like https://host/certs");
@@ -125,6 +134,13 @@ impl PubsubSettings {
 
 fn filled(secret: Option<&SecretString>) -> Option<&SecretString> {
     secret.filter(|secret| !secret.expose_secret().trim().is_empty())
+}
+
+/// Whether this is a full name at Pub/Sub, of something of this kind.
+fn is_resource(name: &str, kind: &str) -> bool {
+    let parts: Vec<&str> = name.split('/').collect();
+    matches!(parts[..], ["projects", project, given, name]
+        if given == kind && !project.is_empty() && !name.is_empty())
 }
 
 fn is_address(text: &str) -> bool {
@@ -153,6 +169,7 @@ mod tests {
             pubsub_audience: "https://support.example.com/webhooks/gmail".to_owned(),
             pubsub_service_account: "push@project.iam.gserviceaccount.com".to_owned(),
             pubsub_topic: "projects/p/topics/t".to_owned(),
+            pubsub_subscription: Some("projects/p/subscriptions/s".to_owned()),
             google_certs_url: "https://www.googleapis.com/oauth2/v3/certs".to_owned(),
         }
     }
@@ -202,5 +219,9 @@ mod tests {
         assert!(refused(|s| s.pubsub_service_account = "x".into()).contains("SERVICE_ACCOUNT"));
         assert!(refused(|s| s.pubsub_topic = "topics/t".into()).contains("PUBSUB_TOPIC"));
         assert!(refused(|s| s.google_certs_url = "x".into()).contains("GOOGLE_CERTS_URL"));
+        let wrong = |s: &mut PubsubSettings| s.pubsub_subscription = Some("gmail".into());
+        assert!(refused(wrong).contains("PUBSUB_SUBSCRIPTION"));
+        let unset = PubsubSettings { pubsub_subscription: Some(String::new()), ..pubsub() };
+        assert_eq!(unset.checked().unwrap().pubsub_subscription, None);
     }
 }

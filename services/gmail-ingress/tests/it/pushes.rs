@@ -62,6 +62,22 @@ async fn a_push_that_the_log_does_not_confirm_is_answered_503_and_told_when_to_c
 }
 
 #[tokio::test]
+async fn a_push_of_another_subscription_is_a_dead_letter_where_one_is_set() {
+    let with = async |name: &str| {
+        App::with(|parts| parts.subscription = Some(format!("projects/p/subscriptions/{name}")))
+            .await
+    };
+    let (ours, another) = (with("s").await, with("t").await);
+
+    ours.push(push("1", 7)).await.assert_taken();
+    another.push(push("1", 7)).await.assert_taken();
+
+    assert_eq!(ours.notifications().len(), 1);
+    assert_eq!(another.publisher.records().len(), 1);
+    assert_eq!(another.letters()[0].error, "the push is another subscription's");
+}
+
+#[tokio::test]
 async fn what_google_vouches_for_and_nobody_can_read_is_a_dead_letter() {
     let app = App::new().await;
     let other = json!({ "emailAddress": "sam@example.org", "historyId": "7" }).to_string();

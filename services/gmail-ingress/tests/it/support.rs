@@ -59,6 +59,7 @@ impl App {
         let mut parts = Parts {
             publisher: publisher.shared(),
             mailbox: OURS.to_owned(),
+            subscription: None,
             expected: Expected {
                 audience: AUDIENCE.to_owned(),
                 service_account: ACCOUNT.to_owned(),

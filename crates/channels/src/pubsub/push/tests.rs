@@ -18,7 +18,7 @@ fn now() -> DateTime<Utc> {
 }
 
 fn read(body: impl AsRef<[u8]>) -> Result<EmailInbound, Undecodable> {
-    notification(&Verified(body), OURS, now())
+    notification(&Verified(body), Ours { mailbox: OURS, subscription: None }, now())
 }
 
 fn inner(event: EmailInbound) -> MailboxNotification {
