@@ -9,18 +9,18 @@ mod status_links;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{BatchHandler as _, Failure, Headers, Received};
+use bus::{BatchHandler as _, Failure, Received};
 use channels::gmail::{self, GmailClient};
 use contract::{
-    Author, Channel, DeliveryId, EmailBody, EmailBounce, EmailInbound, Event as _, EventId,
-    EventMeta, Outgoing, Reply, ReplyId,
+    Channel, EmailBody, EmailBounce, EmailInbound, EventId, EventMeta, Outgoing, Reply,
 };
 use dispatcher::{Bounces, MailRecovery, MailTuning, MailWorker, Ourselves, Wakers};
 use emulators::gmail::{self as emulator, GmailEmulator, Inbound};
 use sqlx::PgPool;
 use testkit::events;
 
-use crate::{World, enabled, store_tickets, ticket};
+pub(crate) use crate::delivery;
+use crate::{World, enabled, received, store_tickets};
 
 /// A replica of the dispatcher with its mailbox.
 pub(crate) struct Post {
@@ -79,28 +79,19 @@ impl Post {
     /// As the minutes pass: leases run out, waits end, doubts are looked up.
     pub(crate) async fn settle(&self) {
         for _ in 0..6 {
-            self.run(
+            self.world.run(
                 "update deliveries set next_attempt_at = now(), lease_until = now() - interval '1 s'
                  where state in ('pending', 'sending', 'outcome_unknown')",
             )
             .await;
             self.another_worker().step().await.unwrap();
-            self.run(
-                "update deliveries set next_attempt_at = now() where state = 'outcome_unknown'",
-            )
-            .await;
+            self.world
+                .run(
+                    "update deliveries set next_attempt_at = now() where state = 'outcome_unknown'",
+                )
+                .await;
             self.recovery.step().await.unwrap();
         }
-    }
-
-    pub(crate) async fn run(&self, statement: &'static str) {
-        sqlx::raw_sql(statement).execute(&self.world.pool).await.unwrap();
-    }
-
-    pub(crate) async fn text(&self, query: &'static str) -> String {
-        let found: Option<String> =
-            sqlx::query_scalar(query).fetch_one(&self.world.pool).await.unwrap();
-        found.unwrap_or_default()
     }
 
     /// Whom mails went to, in alphabetical order.
@@ -176,27 +167,12 @@ async fn customer_writes(pool: &PgPool, gmail: &GmailEmulator, number: u32) {
     .unwrap();
 }
 
-/// A reply by mail; its name tells it from others of the conversation.
 pub(crate) fn reply(number: u32, name: &str, change: impl FnOnce(&mut Reply)) -> Outgoing {
-    let mut event = events::reply_with(ticket(number), |reply| {
-        reply.reply_id = ReplyId::named(&format!("{name} {number}"));
-        reply.parts = vec![format!("{name} for {number}")];
-        change(reply);
-    });
-    event.channel = Channel::Email;
-    event
+    crate::reply(Channel::Email, number, name, change)
 }
 
 pub(crate) fn person_reply(number: u32) -> Outgoing {
-    reply(number, "person's", |reply| {
-        reply.author = Author::Person;
-        reply.author_name = "lisa".into();
-        reply.owner_epoch = 1;
-    })
-}
-
-pub(crate) fn delivery(number: u32, name: &str) -> DeliveryId {
-    DeliveryId::derived(ReplyId::named(&format!("{name} {number}")), "part-0")
+    crate::person_reply(Channel::Email, number)
 }
 
 fn reported(bounce: EmailBounce) -> (EmailInbound, Received) {
@@ -204,16 +180,4 @@ fn reported(bounce: EmailBounce) -> (EmailInbound, Received) {
         meta: EventMeta::derived(EventId::named(&bounce.gmail_id), "bounce", events::time()),
         body: EmailBody::Bounce(bounce),
     })
-}
-
-fn received(event: EmailInbound) -> (EmailInbound, Received) {
-    let received = Received {
-        topic: event.topic(),
-        partition: 0,
-        offset: 0,
-        key: event.key().into_owned(),
-        headers: Headers::default(),
-        attempt: 1,
-    };
-    (event, received)
 }

@@ -15,7 +15,9 @@ mod sending;
 mod whatsapp;
 
 use bus::{BatchHandler as _, Failure, Headers, Received};
-use contract::{Channel, ConversationId, Event as _, Outgoing, TicketRef};
+use contract::{
+    Author, Channel, ConversationId, DeliveryId, Event, Outgoing, Reply, ReplyId, TicketRef,
+};
 use dispatcher::{Intake, Outlet, Step, Wakers, Worker};
 use sqlx::PgPool;
 use store::channel_configs::{ChannelConfig, ChannelConfigs};
@@ -86,6 +88,16 @@ impl World {
     async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.pool).await.unwrap()
     }
+
+    async fn run(&self, statement: &'static str) {
+        sqlx::raw_sql(statement).execute(&self.pool).await.unwrap();
+    }
+
+    /// The only text that is found; empty where there is none.
+    async fn text(&self, query: &'static str) -> String {
+        let found: Option<String> = sqlx::query_scalar(query).fetch_one(&self.pool).await.unwrap();
+        found.unwrap_or_default()
+    }
 }
 
 /// A channel that may send, everything else as it is by default.
@@ -125,7 +137,7 @@ async fn store_tickets(pool: &PgPool, numbers: impl IntoIterator<Item = u32>) {
     .unwrap();
 }
 
-fn received(event: Outgoing) -> (Outgoing, Received) {
+fn received<E: Event>(event: E) -> (E, Received) {
     let mut headers = Headers::default();
     headers.insert("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     let received = Received {
@@ -137,6 +149,30 @@ fn received(event: Outgoing) -> (Outgoing, Received) {
         attempt: 1,
     };
     (event, received)
+}
+
+/// A reply on a channel; its name tells it from others of the conversation.
+fn reply(channel: Channel, number: u32, name: &str, change: impl FnOnce(&mut Reply)) -> Outgoing {
+    let mut event = events::reply_with(ticket(number), |reply| {
+        reply.reply_id = ReplyId::named(&format!("{name} {number}"));
+        reply.parts = vec![format!("{name} for {number}")];
+        change(reply);
+    });
+    event.channel = channel;
+    event
+}
+
+fn person_reply(channel: Channel, number: u32) -> Outgoing {
+    reply(channel, number, "person's", |reply| {
+        reply.author = Author::Person;
+        reply.author_name = "lisa".into();
+        reply.owner_epoch = 1;
+    })
+}
+
+/// The first part of a reply of this name.
+fn delivery(number: u32, name: &str) -> DeliveryId {
+    DeliveryId::derived(ReplyId::named(&format!("{name} {number}")), "part-0")
 }
 
 fn ticket(number: u32) -> TicketRef {

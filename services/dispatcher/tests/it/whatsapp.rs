@@ -10,12 +10,12 @@ mod templates;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{BatchHandler as _, Failure, Headers, Received};
+use bus::{BatchHandler as _, Failure, Received};
 use channels::twilio::client::{self, TwilioClient};
 use channels::twilio::errors::ErrorTable;
 use contract::{
-    Author, Channel, DeliveryId, Event as _, EventId, EventMeta, Outgoing, Reply, ReplyId,
-    WhatsappBody, WhatsappInbound, WhatsappStatus,
+    Channel, DeliveryId, EventId, EventMeta, Outgoing, Reply, WhatsappBody, WhatsappInbound,
+    WhatsappStatus,
 };
 use dispatcher::{Receipts, Recovery, Tuning, Wakers, WhatsappWorker};
 use emulators::twilio::{self as emulator, TwilioEmulator};
@@ -23,7 +23,8 @@ use sqlx::PgPool;
 use store::channel_configs::ChannelConfigs;
 use testkit::events;
 
-use crate::{World, enabled, store_tickets, ticket};
+pub(crate) use crate::delivery;
+use crate::{World, enabled, received, store_tickets};
 
 /// A replica of the dispatcher with its account.
 pub(crate) struct Line {
@@ -90,16 +91,6 @@ impl Line {
         while self.worker.step().await.unwrap() > 0 {}
     }
 
-    pub(crate) async fn run(&self, statement: &'static str) {
-        sqlx::raw_sql(statement).execute(&self.world.pool).await.unwrap();
-    }
-
-    pub(crate) async fn text(&self, query: &'static str) -> String {
-        let found: Option<String> =
-            sqlx::query_scalar(query).fetch_one(&self.world.pool).await.unwrap();
-        found.unwrap_or_default()
-    }
-
     /// Callbacks, all in one batch.
     pub(crate) async fn tell(&self, statuses: &[WhatsappStatus]) -> Result<(), Failure> {
         self.receipts.handle_batch(statuses.iter().cloned().map(told).collect()).await
@@ -130,27 +121,12 @@ pub(crate) fn twilio_client(twilio: &TwilioEmulator) -> TwilioClient {
     .unwrap()
 }
 
-/// A reply by WhatsApp; its name tells it from others of the conversation.
 pub(crate) fn reply(number: u32, name: &str, change: impl FnOnce(&mut Reply)) -> Outgoing {
-    let mut event = events::reply_with(ticket(number), |reply| {
-        reply.reply_id = ReplyId::named(&format!("{name} {number}"));
-        reply.parts = vec![format!("{name} for {number}")];
-        change(reply);
-    });
-    event.channel = Channel::Whatsapp;
-    event
+    crate::reply(Channel::Whatsapp, number, name, change)
 }
 
 pub(crate) fn person_reply(number: u32) -> Outgoing {
-    reply(number, "person's", |reply| {
-        reply.author = Author::Person;
-        reply.author_name = "lisa".into();
-        reply.owner_epoch = 1;
-    })
-}
-
-pub(crate) fn delivery(number: u32, name: &str) -> DeliveryId {
-    DeliveryId::derived(ReplyId::named(&format!("{name} {number}")), "part-0")
+    crate::person_reply(Channel::Whatsapp, number)
 }
 
 pub(crate) fn status(
@@ -164,17 +140,8 @@ pub(crate) fn status(
 
 fn told(status: WhatsappStatus) -> (WhatsappInbound, Received) {
     let id = EventId::named(&format!("twilio:{}:{}", status.message_sid, status.status));
-    let event = WhatsappInbound {
+    received(WhatsappInbound {
         meta: EventMeta::derived(id, "status", events::time()),
         body: WhatsappBody::Status(status),
-    };
-    let received = Received {
-        topic: event.topic(),
-        partition: 0,
-        offset: 0,
-        key: event.key().into_owned(),
-        headers: Headers::default(),
-        attempt: 1,
-    };
-    (event, received)
+    })
 }

@@ -48,10 +48,10 @@ async fn a_bounce_fails_its_mail_in_plain_words_once_and_a_person_goes_on(pool: 
 
     assert_eq!(post.world.states().await, ["failed"]);
     assert_eq!(
-        post.text("select last_error from deliveries").await,
+        post.world.text("select last_error from deliveries").await,
         "there is no mailbox with this address (5.1.1)"
     );
-    assert_eq!(post.text(OWNER).await, "person Support Queue");
+    assert_eq!(post.world.text(OWNER).await, "person Support Queue");
     let facts = post.world.log.events::<MetricFact>();
     let failures = facts.iter().filter(|fact| matches!(fact.fact, Fact::SendFailed { .. }));
     assert_eq!(failures.count(), 1);
@@ -62,12 +62,14 @@ async fn a_bounce_fails_its_mail_in_plain_words_once_and_a_person_goes_on(pool: 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_bounce_finds_its_mail_by_each_of_its_ids_and_by_the_address(pool: PgPool) {
     let post = sent(pool, 1..=4).await;
-    post.run(
-        "update deliveries set rfc822_id = 'wire-' || position || '@mail.gmail.com'
+    post.world
+        .run(
+            "update deliveries set rfc822_id = 'wire-' || position || '@mail.gmail.com'
          where body in ('answer for 1', 'answer for 2', 'answer for 3')",
-    )
-    .await;
-    let wire = post.text("select rfc822_id from deliveries where body = 'answer for 3'").await;
+        )
+        .await;
+    let wire =
+        post.world.text("select rfc822_id from deliveries where body = 'answer for 3'").await;
     let failed = |status| bounce(BounceAction::Failed, status);
     let told = [
         EmailBounce { delivery_id: Some(delivery(1, "answer")), ..failed("5.0.1") },
@@ -88,6 +90,7 @@ async fn a_bounce_finds_its_mail_by_each_of_its_ids_and_by_the_address(pool: PgP
 
     assert_eq!(post.world.states().await, ["failed"; 4]);
     let reasons = post
+        .world
         .text("select string_agg(right(last_error, 7), ' ' order by position) from deliveries")
         .await;
     assert_eq!(reasons, "(5.0.1) (5.0.2) (5.0.3) (5.0.4)");
@@ -96,7 +99,7 @@ async fn a_bounce_finds_its_mail_by_each_of_its_ids_and_by_the_address(pool: PgP
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn by_the_address_alone_it_is_the_newest_mail_there(pool: PgPool) {
     let post = sent(pool, 1..=1).await;
-    post.run("update deliveries set accepted_at = accepted_at - interval '1 minute'").await;
+    post.world.run("update deliveries set accepted_at = accepted_at - interval '1 minute'").await;
     post.world.handle([reply(1, "second", |_| {})]).await.unwrap();
     post.send_all().await;
 
@@ -117,13 +120,13 @@ async fn a_delay_is_noted_and_changes_nothing_and_an_arrival_outweighs_all(pool:
 
     post.report(&[told(BounceAction::Delayed, "4.4.1")]).await.unwrap();
     let delayed = post.world.states().await;
-    let error = post.text("select last_error from deliveries").await;
+    let error = post.world.text("select last_error from deliveries").await;
     post.report(&[told(BounceAction::Relayed, "2.0.0")]).await.unwrap();
     post.report(&[told(BounceAction::Failed, "5.1.1")]).await.unwrap();
 
     assert_eq!((delayed, error.as_str()), (vec!["accepted".to_owned()], ""));
     assert_eq!(post.world.states().await, ["delivered"]);
-    assert_eq!(post.text(OWNER).await, "agent ");
+    assert_eq!(post.world.text(OWNER).await, "agent ");
     let events = "select count(*) from delivery_events where attempt = 0";
     assert_eq!(post.world.count(events).await, 3);
 }
@@ -150,7 +153,7 @@ async fn a_report_about_a_mail_in_doubt_says_that_it_was_sent(pool: PgPool) {
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_report_about_a_mail_that_is_not_ours_changes_nothing(pool: PgPool) {
     let post = sent(pool, 1..=1).await;
-    post.run("update deliveries set rfc822_id = 'known@mail.gmail.com'").await;
+    post.world.run("update deliveries set rfc822_id = 'known@mail.gmail.com'").await;
     let failed = || bounce(BounceAction::Failed, "5.1.1");
     let strange = [
         EmailBounce {
@@ -177,10 +180,11 @@ async fn a_report_about_a_mail_that_is_not_ours_changes_nothing(pool: PgPool) {
 async fn a_report_that_names_an_address_only_ends_no_send_that_waits(pool: PgPool) {
     let post = Post::new(pool, [1]).await;
     post.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
-    post.run(
-        "update deliveries set sent_to = 'sam1@example.org', attempt = 1, attempted_at = now()",
-    )
-    .await;
+    post.world
+        .run(
+            "update deliveries set sent_to = 'sam1@example.org', attempt = 1, attempted_at = now()",
+        )
+        .await;
     let delayed = EmailBounce {
         recipient: "sam1@example.org".into(),
         ..bounce(BounceAction::Delayed, "4.4.1")

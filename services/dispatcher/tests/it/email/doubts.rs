@@ -96,7 +96,7 @@ async fn a_deletion_without_an_answer_leaves_a_doubt_and_sends_nothing(pool: PgP
     assert_eq!(post.world.states().await, ["outcome_unknown"]);
     assert!(post.gmail.sent().is_empty());
     // A person says: send it again.
-    post.run("update deliveries set state = 'pending', doubtful_since = null").await;
+    post.world.run("update deliveries set state = 'pending', doubtful_since = null").await;
     post.settle().await;
     assert_eq!(post.world.states().await, ["accepted"]);
     assert_eq!(post.recipients(), ["sam1@example.org"]);
@@ -166,7 +166,7 @@ async fn a_stalled_worker_that_sends_its_draft_at_last_has_sent_the_one_mail(poo
     let post = Post::new(pool, [1]).await;
     let begun = begin(&post, Duration::from_secs(60)).await;
     let draft = held_draft(&post, &begun).await;
-    post.run("update deliveries set lease_until = now()").await;
+    post.world.run("update deliveries set lease_until = now()").await;
     post.send_all().await;
     let in_doubt = post.world.states().await;
 
@@ -202,9 +202,9 @@ async fn only_a_mail_that_was_sent_settles_a_doubt(pool: PgPool) {
     held_draft(&post, &begun).await;
     post.gmail.script("drafts.delete", [Fault::Refuse { status: 404, reason: "notFound".into() }]);
 
-    post.run("update deliveries set lease_until = now()").await;
+    post.world.run("update deliveries set lease_until = now()").await;
     post.send_all().await;
-    post.run("update deliveries set next_attempt_at = now()").await;
+    post.world.run("update deliveries set next_attempt_at = now()").await;
     let settled = post.recovery.step().await.unwrap();
 
     assert_eq!(settled, 0, "the draft in the thread is no proof");
@@ -227,7 +227,7 @@ async fn begin_one(post: &Post, number: u32) -> BegunSend {
 }
 
 async fn thread(post: &Post) -> String {
-    post.text("select mail_thread from conversations order by created_at desc limit 1").await
+    post.world.text("select mail_thread from conversations order by created_at desc limit 1").await
 }
 
 fn mail_of(begun: &BegunSend) -> Vec<u8> {

@@ -25,7 +25,7 @@ async fn a_reply_joins_its_thread_with_the_headers_that_a_reader_of_mail_expects
     post.send_all().await;
 
     let sent = post.gmail.sent().remove(0);
-    let thread = post.text("select mail_thread from conversations").await;
+    let thread = post.world.text("select mail_thread from conversations").await;
     assert_eq!(sent.thread_id, thread, "the same thread at Gmail");
     assert_eq!(sent.recipients, ["sam1@example.org"]);
     assert_eq!(sent.subject, format!("Re: [{}] Board 1", ticket(1)));
@@ -41,7 +41,7 @@ async fn a_reply_joins_its_thread_with_the_headers_that_a_reader_of_mail_expects
         assert!(sent.raw.contains(&format!("\r\n{line}\r\n")), "{line}\n{}", sent.raw);
     }
     assert_eq!(post.world.states().await, ["accepted"]);
-    assert_eq!(post.text("select provider_id from deliveries").await, sent.id);
+    assert_eq!(post.world.text("select provider_id from deliveries").await, sent.id);
     let facts = post.world.log.events::<MetricFact>();
     assert!(matches!(facts[0].fact, Fact::FirstReplyDelivered { .. }));
     assert_eq!(facts.len(), 1);
@@ -64,8 +64,8 @@ async fn a_sent_mail_is_known_by_the_id_that_gmail_gave_it(pool: PgPool) {
     let wire = wire.trim_matches(['<', '>']);
     assert_eq!((failed, accepted), (0, vec!["accepted".to_owned()]), "what was sent stays sent");
     assert_ne!(wire, format!("{}@example.com", delivery(1, "answer")), "Gmail writes its own");
-    assert_eq!(post.text("select rfc822_id from mail_ids").await, wire);
-    assert_eq!(post.text("select address from mail_participants").await, "sam1@example.org");
+    assert_eq!(post.world.text("select rfc822_id from mail_ids").await, wire);
+    assert_eq!(post.world.text("select address from mail_participants").await, "sam1@example.org");
     assert_eq!(post.gmail.requests_for("messages.get").len(), 2, "it is read back once");
 }
 
@@ -161,8 +161,8 @@ async fn a_refused_mail_fails_in_plain_words_and_a_person_goes_on(pool: PgPool) 
     post.recovery.step().await.unwrap();
     assert!(post.gmail.drafts(US).is_empty(), "nobody sends it by mistake");
     assert_eq!(post.world.states().await, ["failed"]);
-    assert!(post.text(LAST_ERROR).await.contains("invalidArgument"));
-    assert_eq!(post.text(OWNER).await, "person Support Queue");
+    assert!(post.world.text(LAST_ERROR).await.contains("invalidArgument"));
+    assert_eq!(post.world.text(OWNER).await, "person Support Queue");
     let facts = post.world.log.events::<MetricFact>();
     assert!(matches!(&facts[0].fact, Fact::SendFailed { .. }));
 }
@@ -175,7 +175,7 @@ async fn without_access_every_mail_waits_and_none_fails(pool: PgPool) {
 
     post.send_all().await;
     let asked = post.gmail.requests().len();
-    post.run("update deliveries set next_attempt_at = now()").await;
+    post.world.run("update deliveries set next_attempt_at = now()").await;
     post.send_all().await;
     let states = post.world.states().await;
     let asked_later = post.gmail.requests().len();
@@ -205,7 +205,7 @@ async fn a_token_that_ends_between_draft_and_send_is_renewed_and_the_mail_goes_o
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_thread_that_was_deleted_holds_up_no_reply(pool: PgPool) {
     let post = Post::new(pool, [1]).await;
-    post.run("update conversations set mail_thread = 'ffffffffffff'").await;
+    post.world.run("update conversations set mail_thread = 'ffffffffffff'").await;
     post.gmail.script("drafts.send", [Fault::ProcessThenDrop]);
     post.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
 
@@ -230,7 +230,7 @@ async fn a_person_who_writes_is_no_program(pool: PgPool) {
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_reply_answers_the_newest_mail_that_it_covers_and_no_vacation_notice(pool: PgPool) {
     let post = Post::new(pool, [1]).await;
-    post.run(
+    post.world.run(
         "insert into messages (id, conversation_id, seq, channel, provider_id, body, sent_at, outcome)
          select gen_random_uuid(), id, seq, 'email', 'g' || seq, 'x', app_now(),
              case when seq = 3 then 'no_answer' end
@@ -253,11 +253,12 @@ async fn a_reply_answers_the_newest_mail_that_it_covers_and_no_vacation_notice(p
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_reply_goes_to_whom_it_answers_whoever_has_written_since(pool: PgPool) {
     let post = Post::new(pool, [1]).await;
-    post.run(
-        "update mails set reply_to = 'sam1@example.org';
+    post.world
+        .run(
+            "update mails set reply_to = 'sam1@example.org';
          update conversations set address = 'bob@example.org'",
-    )
-    .await;
+        )
+        .await;
     post.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
 
     post.send_all().await;
@@ -268,7 +269,9 @@ async fn a_reply_goes_to_whom_it_answers_whoever_has_written_since(pool: PgPool)
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn who_has_told_us_to_stop_is_mailed_nothing(pool: PgPool) {
     let post = Post::new(pool, [1]).await;
-    post.run("insert into opt_outs (channel, address) values ('email', 'sam1@example.org')").await;
+    post.world
+        .run("insert into opt_outs (channel, address) values ('email', 'sam1@example.org')")
+        .await;
     post.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
 
     post.send_all().await;

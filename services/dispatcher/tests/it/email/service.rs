@@ -45,7 +45,7 @@ fn config(pool: &PgPool, more: &[&str]) -> Config {
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn the_service_answers_by_mail_tells_of_the_page_and_hears_of_bounces(pool: PgPool) {
     let post = Post::new(pool.clone(), [1]).await;
-    post.run(status_links::ON).await;
+    post.world.run(status_links::ON).await;
     let bus = log_in(&pool).await;
     let played = Settings::default();
     let mailbox = [

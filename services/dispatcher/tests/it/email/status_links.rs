@@ -73,7 +73,7 @@ async fn ten_thousand_posts_with_one_address_make_one_mail_an_hour_and_others_ge
     pool: PgPool,
 ) {
     let form = Form::new(pool.clone()).await;
-    form.post.run(ON).await;
+    form.post.world.run(ON).await;
     let another = StatusLinks::new(pool, US.into());
     let batch = |first: u32| {
         let victim = (first..first + 250).map(|number| {
@@ -93,7 +93,7 @@ async fn ten_thousand_posts_with_one_address_make_one_mail_an_hour_and_others_ge
         form.post.recipients().iter().filter(|to| *to == "victim@example.org").count()
     };
     let in_the_first_hour = to_victim(&form);
-    form.post.run("update status_mails set at = at - interval '61 minutes'").await;
+    form.post.world.run("update status_mails set at = at - interval '61 minutes'").await;
     form.submit(batch(30_000)).await;
     form.submit(batch(30_250)).await;
     form.send_all().await;
@@ -107,7 +107,7 @@ async fn ten_thousand_posts_with_one_address_make_one_mail_an_hour_and_others_ge
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn the_mail_holds_the_link_and_nothing_that_a_stranger_wrote(pool: PgPool) {
     let form = Form::new(pool).await;
-    form.post.run(ON).await;
+    form.post.world.run(ON).await;
 
     form.submit([events::submission_with(ticket(1), |submission| {
         submission.name = "Buy pills at evil.example".into();
@@ -133,8 +133,9 @@ async fn nobody_is_mailed_unless_it_is_switched_on_and_never_ourselves(pool: PgP
     let form = Form::new(pool).await;
 
     form.submit([post(1, "sam@example.org")]).await;
-    form.post.run(ON).await;
+    form.post.world.run(ON).await;
     form.post
+        .world
         .run("insert into opt_outs (channel, address) values ('email', 'no@example.org')")
         .await;
     form.submit([post(2, US), post(3, "no@example.org")]).await;
@@ -147,7 +148,7 @@ async fn nobody_is_mailed_unless_it_is_switched_on_and_never_ourselves(pool: PgP
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_mail_that_was_not_sent_goes_later_and_one_in_doubt_is_never_repeated(pool: PgPool) {
     let form = Form::new(pool).await;
-    form.post.run(ON).await;
+    form.post.world.run(ON).await;
     form.post.gmail.script("drafts.create", [Fault::ServerErrorJson]);
     form.submit([post(1, "later@example.org")]).await;
     form.send_all().await;
@@ -156,7 +157,7 @@ async fn a_mail_that_was_not_sent_goes_later_and_one_in_doubt_is_never_repeated(
     form.submit([post(2, "doubt@example.org")]).await;
     form.send_all().await;
 
-    form.post.run("update status_mails set next_attempt_at = now()").await;
+    form.post.world.run("update status_mails set next_attempt_at = now()").await;
     form.submit([post(3, "doubt@example.org")]).await;
     form.send_all().await;
 

@@ -35,7 +35,7 @@ async fn a_person_is_asked_after_ten_minutes_and_sends_again(pool: PgPool) {
     let line = in_doubt(pool, 1..=1, Fault::Drop).await;
     let pool = &line.world.pool;
     let early = doubt_decisions::open(pool, 10).await.unwrap();
-    line.run("update deliveries set doubtful_since = now() - interval '10 minutes'").await;
+    line.world.run("update deliveries set doubtful_since = now() - interval '10 minutes'").await;
     let later = doubt_decisions::open(pool, 10).await.unwrap();
 
     resend(pool, delivery(1, "answer")).await.unwrap();
@@ -48,7 +48,7 @@ async fn a_person_is_asked_after_ten_minutes_and_sends_again(pool: PgPool) {
     assert_eq!(line.twilio.sent().len(), 1);
     assert_eq!(line.world.deliveries().await, [("accepted".into(), 3, "answer for 1".into())]);
     let noted = "select action || ' ' || operator from audit_log";
-    assert_eq!(line.text(noted).await, "resend lisa");
+    assert_eq!(line.world.text(noted).await, "resend lisa");
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
@@ -97,7 +97,7 @@ async fn a_worker_that_comes_back_late_does_not_undo_what_a_person_decided(pool:
 
     resend(&line.world.pool, delivery(1, "answer")).await.unwrap();
     sent(&line.world.pool, delivery(2, "answer")).await.unwrap();
-    line.run("update deliveries set next_attempt_at = now()").await;
+    line.world.run("update deliveries set next_attempt_at = now()").await;
     let settled = line.recovery.step().await.unwrap();
     line.send_all().await;
 

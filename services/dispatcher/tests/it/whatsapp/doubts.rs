@@ -31,7 +31,7 @@ async fn a_message_whose_answer_was_lost_is_found_and_not_sent_again(pool: PgPoo
     let lost = line.world.states().await;
     line.send_all().await;
     let too_early = line.recovery.step().await.unwrap();
-    line.run(DUE).await;
+    line.world.run(DUE).await;
     line.send_all().await;
     let settled = line.recovery.step().await.unwrap();
 
@@ -58,9 +58,9 @@ async fn absence_is_no_proof_and_holds_back_the_agent_for_a_minute_and_a_person_
 
     line.send_all().await;
     let held_back = line.world.states().await;
-    line.run(DUE).await;
+    line.world.run(DUE).await;
     let settled = line.recovery.step().await.unwrap();
-    line.run(A_MINUTE_LATER).await;
+    line.world.run(A_MINUTE_LATER).await;
     line.send_all().await;
     let later = line.world.states().await;
 
@@ -90,10 +90,10 @@ async fn two_doubts_with_the_same_text_take_two_messages(pool: PgPool) {
     line.twilio.script([Fault::AcceptThenDrop, Fault::AcceptThenDrop]);
     line.world.handle([same("one"), same("two")]).await.unwrap();
     line.send_all().await;
-    line.run(A_MINUTE_LATER).await;
+    line.world.run(A_MINUTE_LATER).await;
     line.send_all().await;
 
-    line.run(DUE).await;
+    line.world.run(DUE).await;
     let settled = line.recovery.step().await.unwrap();
 
     assert_eq!((settled, line.twilio.sent().len()), (2, 2));
@@ -108,10 +108,10 @@ async fn two_doubts_with_the_same_text_take_two_messages_also_when_one_has_faile
     line.twilio.script([Fault::FailedThenDrop { code: 63_024 }, Fault::AcceptThenDrop]);
     line.world.handle([same("one"), same("two")]).await.unwrap();
     line.send_all().await;
-    line.run(A_MINUTE_LATER).await;
+    line.world.run(A_MINUTE_LATER).await;
     line.send_all().await;
 
-    line.run(DUE).await;
+    line.world.run(DUE).await;
     let settled = line.recovery.step().await.unwrap();
 
     assert_eq!(settled, 2);
@@ -128,7 +128,7 @@ async fn a_doubt_does_not_take_a_message_that_was_refused_at_once_for_another(po
     line.world.handle([same("one"), same("two")]).await.unwrap();
     line.send_all().await;
 
-    line.run(DUE).await;
+    line.world.run(DUE).await;
     let settled = line.recovery.step().await.unwrap();
 
     assert_eq!(settled, 0, "the only message is the first one's");
@@ -156,7 +156,7 @@ async fn a_worker_that_stalled_past_its_lease_makes_nobody_send_twice(pool: PgPo
     let window = OpenWindow::at(now, begun.last_inbound_at).unwrap();
     twilio_client(&line.twilio).send(&window, text).await;
     line.send_all().await;
-    line.run(DUE).await;
+    line.world.run(DUE).await;
     line.recovery.step().await.unwrap();
 
     assert_eq!(meanwhile, ["outcome_unknown"]);

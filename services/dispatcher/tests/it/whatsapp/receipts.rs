@@ -107,7 +107,7 @@ async fn a_callback_before_our_own_answer_links_the_message_by_the_delivery(pool
     line.tell(&[status("SM1", None, "read", None)]).await.unwrap();
 
     assert_eq!(line.world.states().await, ["read"]);
-    assert_eq!(line.text("select provider_id from deliveries").await, "SM1");
+    assert_eq!(line.world.text("select provider_id from deliveries").await, "SM1");
     let facts = line.world.log.events::<MetricFact>();
     assert!(matches!(facts[0].fact, Fact::FirstReplyDelivered { .. }));
     assert_eq!(facts.len(), 1);
@@ -123,12 +123,12 @@ async fn a_callback_settles_a_send_whose_answer_was_lost(pool: PgPool) {
 
     let id = delivery(1, "answer");
     line.tell(&[status(&sid, Some(id), "sent", None)]).await.unwrap();
-    line.run("update deliveries set next_attempt_at = now()").await;
+    line.world.run("update deliveries set next_attempt_at = now()").await;
     line.send_all().await;
     line.recovery.step().await.unwrap();
 
     assert_eq!(line.world.states().await, ["sent"]);
-    assert_eq!(line.text("select provider_id from deliveries").await, sid);
+    assert_eq!(line.world.text("select provider_id from deliveries").await, sid);
     assert_eq!(line.twilio.send_requests().len(), 1);
     assert_eq!(line.twilio.requests().len(), 1, "nothing is left to look up");
 }
@@ -144,9 +144,9 @@ async fn a_failure_that_comes_later_is_told_once_and_a_person_goes_on(pool: PgPo
     line.tell(&[failed]).await.unwrap();
 
     assert_eq!(line.world.states().await, ["failed"]);
-    assert!(line.text("select last_error from deliveries").await.contains("24-hour window"));
+    assert!(line.world.text("select last_error from deliveries").await.contains("24-hour window"));
     assert_eq!(
-        line.text("select owner || ' ' || person from conversations").await,
+        line.world.text("select owner || ' ' || person from conversations").await,
         "person Support Queue"
     );
     let facts = line.world.log.events::<MetricFact>();

@@ -31,7 +31,7 @@ async fn a_reply_goes_to_the_customers_address_and_is_linked_to_what_twilio_has(
     let d = format!("d={}", delivery(1, "answer"));
     assert!(message.status_callback.unwrap().ends_with(&d));
     assert_eq!(line.world.states().await, ["accepted"]);
-    assert_eq!(line.text("select provider_id from deliveries").await, message.sid);
+    assert_eq!(line.world.text("select provider_id from deliveries").await, message.sid);
     let facts = line.world.log.events::<MetricFact>();
     assert!(matches!(facts[0].fact, Fact::FirstReplyDelivered { .. }));
     assert_eq!(facts.len(), 1);
@@ -72,11 +72,11 @@ async fn what_was_certainly_not_sent_waits_as_long_as_it_is_told_and_then_goes(p
         )
         .await;
     line.twilio.stop().await;
-    line.run("update deliveries set next_attempt_at = now()").await;
+    line.world.run("update deliveries set next_attempt_at = now()").await;
     line.worker.step().await.unwrap();
     let refused = line.world.states().await;
     line.twilio.restart().await.unwrap();
-    line.run("update deliveries set next_attempt_at = now()").await;
+    line.world.run("update deliveries set next_attempt_at = now()").await;
     line.send_all().await;
 
     assert_eq!((waits, refused), (1, vec!["pending".to_owned()]));
@@ -94,8 +94,8 @@ async fn a_refused_reply_fails_in_plain_words_and_a_person_goes_on(pool: PgPool)
     line.send_all().await;
 
     assert_eq!(line.world.states().await, ["failed"]);
-    assert_eq!(line.text(LAST_ERROR).await, "the customer's number is not on WhatsApp");
-    assert_eq!(line.text(OWNER).await, "person Support Queue");
+    assert_eq!(line.world.text(LAST_ERROR).await, "the customer's number is not on WhatsApp");
+    assert_eq!(line.world.text(OWNER).await, "person Support Queue");
     let facts = line.world.log.events::<MetricFact>();
     assert!(matches!(&facts[0].fact, Fact::SendFailed { .. }));
     assert_eq!(facts.len(), 1);
@@ -110,13 +110,14 @@ async fn a_customer_who_blocked_us_is_nobodys_work(pool: PgPool) {
     line.send_all().await;
 
     assert_eq!(line.world.states().await, ["failed"]);
-    assert_eq!(line.text(OWNER).await, "agent ");
+    assert_eq!(line.world.text(OWNER).await, "agent ");
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn outside_the_window_no_free_text_is_sent_and_a_person_goes_on(pool: PgPool) {
     let line = Line::new(pool, [1]).await;
-    line.run("update conversations set last_inbound_at = app_now() - interval '1430 minutes'")
+    line.world
+        .run("update conversations set last_inbound_at = app_now() - interval '1430 minutes'")
         .await;
     line.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
 
@@ -124,17 +125,16 @@ async fn outside_the_window_no_free_text_is_sent_and_a_person_goes_on(pool: PgPo
 
     assert!(line.twilio.requests().is_empty());
     assert_eq!(line.world.states().await, ["failed"]);
-    assert!(line.text(LAST_ERROR).await.starts_with("outside WhatsApp's 24-hour window"));
-    assert_eq!(line.text(OWNER).await, "person Support Queue");
+    assert!(line.world.text(LAST_ERROR).await.starts_with("outside WhatsApp's 24-hour window"));
+    assert_eq!(line.world.text(OWNER).await, "person Support Queue");
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn who_has_told_us_to_stop_is_sent_nothing(pool: PgPool) {
     let line = Line::new(pool, [1]).await;
-    line.run(
-        "insert into opt_outs (channel, address) values ('whatsapp', 'whatsapp:+14155550001')",
-    )
-    .await;
+    line.world
+        .run("insert into opt_outs (channel, address) values ('whatsapp', 'whatsapp:+14155550001')")
+        .await;
     line.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
 
     line.send_all().await;

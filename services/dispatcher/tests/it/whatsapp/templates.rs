@@ -29,14 +29,15 @@ fn template(id: &str) -> ChannelConfigs {
 /// With a template, and customers who have not written for a day.
 async fn silent_line(pool: PgPool) -> Line {
     let line = Line::with(pool, [1], Tuning::default(), template(TEMPLATE)).await;
-    line.run("update conversations set last_inbound_at = app_now() - interval '1430 minutes'")
+    line.world
+        .run("update conversations set last_inbound_at = app_now() - interval '1430 minutes'")
         .await;
     line
 }
 
 /// The customer writes; the resolver has stored it.
 async fn write(line: &Line) {
-    line.run("update conversations set last_inbound_at = app_now()").await;
+    line.world.run("update conversations set last_inbound_at = app_now()").await;
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
@@ -58,8 +59,8 @@ async fn outside_the_window_the_template_goes_once_and_the_text_when_the_custome
     let variables = format!(r#"{{"1":"{}"}}"#, crate::ticket(1));
     assert_eq!(asked[0].parameter("ContentVariables"), Some(variables.as_str()));
     assert_eq!(line.world.states().await, ["pending", "pending", "accepted", "pending"]);
-    assert_eq!(line.text(OWNER).await, "agent ");
-    assert!(line.text(FIRST_REASON).await.contains("the customer was asked to write again"));
+    assert_eq!(line.world.text(OWNER).await, "agent ");
+    assert!(line.world.text(FIRST_REASON).await.contains("the customer was asked to write again"));
 
     write(&line).await;
     line.send_all().await;
@@ -75,13 +76,15 @@ async fn a_customer_who_falls_silent_again_is_asked_again(pool: PgPool) {
     line.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
     line.send_all().await;
     // What comes now is older than a day, too: it was filled in late.
-    line.run("update conversations set last_inbound_at = app_now() - interval '1429 minutes 59 s'")
+    line.world
+        .run("update conversations set last_inbound_at = app_now() - interval '1429 minutes 59 s'")
         .await;
-    line.run(
-        "update conversations set last_inbound_at = app_now() - interval '1430 minutes'
+    line.world
+        .run(
+            "update conversations set last_inbound_at = app_now() - interval '1430 minutes'
                   + interval '1 microsecond'",
-    )
-    .await;
+        )
+        .await;
 
     line.send_all().await;
 
@@ -102,9 +105,9 @@ async fn what_waits_behind_a_refused_template_fails_and_a_person_goes_on(pool: P
     line.send_all().await;
 
     assert_eq!(line.world.states().await, ["failed"; 3]);
-    assert_eq!(line.text(OWNER).await, "person Support Queue");
+    assert_eq!(line.world.text(OWNER).await, "person Support Queue");
     assert_eq!(line.twilio.send_requests().len(), 1);
-    assert!(line.text(FIRST_REASON).await.contains("template"));
+    assert!(line.world.text(FIRST_REASON).await.contains("template"));
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
@@ -120,7 +123,7 @@ async fn what_waits_behind_a_template_that_fails_later_fails_and_a_person_goes_o
 
     assert_eq!(waiting, ["pending", "accepted"]);
     assert_eq!(line.world.states().await, ["failed"; 2]);
-    assert_eq!(line.text(OWNER).await, "person Support Queue");
+    assert_eq!(line.world.text(OWNER).await, "person Support Queue");
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
@@ -132,7 +135,7 @@ async fn what_waits_behind_a_template_that_the_customer_does_not_want_brings_nob
     line.send_all().await;
 
     assert_eq!(line.world.states().await, ["failed"; 2]);
-    assert_eq!(line.text(OWNER).await, "agent ");
+    assert_eq!(line.world.text(OWNER).await, "agent ");
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
@@ -141,13 +144,13 @@ async fn a_reply_after_a_refused_template_does_not_wait_for_it_either(pool: PgPo
     line.twilio.script([Fault::Refuse { status: 400, code: 21_655 }]);
     line.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
     line.send_all().await;
-    line.run("update conversations set owner = 'agent', person = null").await;
+    line.world.run("update conversations set owner = 'agent', person = null").await;
 
     line.world.handle([reply(1, "another", |_| {})]).await.unwrap();
     line.send_all().await;
 
     assert_eq!(line.world.states().await, ["failed"; 3]);
-    assert_eq!(line.text(OWNER).await, "person Support Queue");
+    assert_eq!(line.world.text(OWNER).await, "person Support Queue");
     assert_eq!(line.twilio.send_requests().len(), 1);
 }
 
