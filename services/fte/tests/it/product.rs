@@ -135,11 +135,16 @@ impl Product {
         said.lines()
     }
 
-    /// The database that it uses, by what it left for other commands.
-    pub(crate) async fn database(&self) -> PgPool {
+    /// What it left for other commands.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
         let environment = fs::read_to_string(self.data.path().join("environment")).unwrap();
-        let url = environment.lines().find_map(|line| line.strip_prefix("DATABASE_URL=")).unwrap();
-        PgPool::connect(url).await.unwrap()
+        let value = |line: &str| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned());
+        environment.lines().find_map(value)
+    }
+
+    /// The database that it uses.
+    pub(crate) async fn database(&self) -> PgPool {
+        PgPool::connect(&self.variable("DATABASE_URL").unwrap()).await.unwrap()
     }
 
     /// A command beside it, run to its end.
