@@ -5,6 +5,8 @@ mod any_model;
 mod builtin;
 mod case;
 mod connections;
+#[cfg(test)]
+mod decisions;
 mod draft;
 mod effects;
 mod egress;

@@ -24,6 +24,14 @@ async fn a_due_turn_is_woken_until_the_turn_that_covers_it(pool: PgPool) {
     let woken = publisher.events::<TicketEvent>();
     assert_eq!((woken[0].conversation_id, woken[0].body), (id, TicketBody::TurnDue { seq: 1 }));
     assert_eq!(count(&pool, DUE, id).await, 1);
+    agent::jobs::wake(&pool, &Arc::clone(&publisher.shared())).await.unwrap();
+    assert_eq!(publisher.events::<TicketEvent>().len(), 1, "not again within the minute");
+    sqlx::query("update due_turns set due_at = due_at - interval '1 minute'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    agent::jobs::wake(&pool, &Arc::clone(&publisher.shared())).await.unwrap();
+    assert_eq!(publisher.events::<TicketEvent>().len(), 2);
 
     handle(&builtin(&pool).0, id, 1).await;
     assert_eq!(count(&pool, DUE, id).await, 0);
