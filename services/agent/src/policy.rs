@@ -90,6 +90,11 @@ impl Policy {
         &self.hash
     }
 
+    /// What models are told; nothing of it may leave.
+    pub fn instructions(&self) -> &str {
+        &self.instructions
+    }
+
     /// Who takes a ticket of this category.
     pub fn person(&self, category: Category) -> &str {
         // Every category has its person: checked while loading.

@@ -9,6 +9,7 @@
 )]
 
 mod again;
+mod attacks;
 mod email;
 mod hostile;
 mod knowledge;
