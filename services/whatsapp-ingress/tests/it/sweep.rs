@@ -1,5 +1,6 @@
 //! The sweep: what no webhook brought arrives, and nothing arrives twice.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use whatsapp_ingress::{Lags, RESOLVER, Sweep};
 
 use crate::support::{ACCOUNT, App, SAM, TOKEN, US};
 
+type Happening = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Twilio, an ingress that it calls, and the sweep beside it.
 struct World {
     pool: PgPool,
@@ -29,6 +32,8 @@ struct World {
     time: Arc<Mutex<DateTime<Utc>>>,
     /// Where the resolver is in the log.
     lags: Arc<Mutex<Vec<Lag>>>,
+    /// What happens before it says so.
+    before_lags: Arc<Mutex<Option<Happening>>>,
     registry: prometheus::Registry,
     meters: SdkMeterProvider,
 }
@@ -59,7 +64,17 @@ impl World {
         let time = chassis::clock::now() + TimeDelta::minutes(2);
         let log = RecordingPublisher::new();
         let time = Arc::new(Mutex::new(time));
-        Self { pool, twilio, webhooks, log, time, lags: Arc::default(), registry, meters }
+        Self {
+            pool,
+            twilio,
+            webhooks,
+            log,
+            time,
+            lags: Arc::default(),
+            before_lags: Arc::default(),
+            registry,
+            meters,
+        }
     }
 
     /// A process that has just started.
@@ -82,10 +97,16 @@ impl World {
         let clock = Arc::new(move || *now.lock().unwrap());
         let publisher = self.log.shared();
         let meter = self.meters.meter("test");
-        let lags = Arc::clone(&self.lags);
+        let (lags, before) = (Arc::clone(&self.lags), Arc::clone(&self.before_lags));
         let lags: Lags = Arc::new(move || {
             let lags = lags.lock().unwrap().clone();
-            Box::pin(async move { Ok(lags) })
+            let happening = before.lock().unwrap().take();
+            Box::pin(async move {
+                if let Some(happening) = happening {
+                    happening.await;
+                }
+                Ok(lags)
+            })
         });
         Sweep::new(self.pool.clone(), publisher, client.unwrap(), ours, clock, lags, &meter)
     }
@@ -101,24 +122,8 @@ impl World {
         *self.lags.lock().unwrap() = vec![Lag { group, topic, partition: 0, committed, end }];
     }
 
-    /// As the resolver does with what the log brings.
     async fn store(&self, sid: &str) {
-        sqlx::query(
-            "with customer as (
-                 insert into customers (id, name) values (gen_random_uuid(), 'Sam') returning id
-             ), thread as (
-                 insert into conversations
-                     (id, channel, thread_key, customer_id, identity_level, last_seq)
-                 select gen_random_uuid(), 'whatsapp', $1, id, 'authenticated', 1 from customer
-                 returning id
-             )
-             insert into messages (id, conversation_id, seq, channel, provider_id, body, sent_at)
-             select gen_random_uuid(), id, 1, 'whatsapp', $1, 'x', app_now() from thread",
-        )
-        .bind(sid)
-        .execute(&self.pool)
-        .await
-        .unwrap();
+        store(self.pool.clone(), sid.to_owned()).await;
     }
 
     fn filled(&self) -> Vec<WhatsappInbound> {
@@ -132,6 +137,26 @@ impl World {
     fn pass(&self, time: TimeDelta) {
         *self.time.lock().unwrap() += time;
     }
+}
+
+/// As the resolver does with what the log brings.
+async fn store(pool: PgPool, sid: String) {
+    sqlx::query(
+        "with customer as (
+                 insert into customers (id, name) values (gen_random_uuid(), 'Sam') returning id
+             ), thread as (
+                 insert into conversations
+                     (id, channel, thread_key, customer_id, identity_level, last_seq)
+                 select gen_random_uuid(), 'whatsapp', $1, id, 'authenticated', 1 from customer
+                 returning id
+             )
+             insert into messages (id, conversation_id, seq, channel, provider_id, body, sent_at)
+             select gen_random_uuid(), id, 1, 'whatsapp', $1, 'x', app_now() from thread",
+    )
+    .bind(&sid)
+    .execute(&pool)
+    .await
+    .unwrap();
 }
 
 impl World {
@@ -355,4 +380,19 @@ async fn a_resolver_that_is_never_idle_keeps_no_gap_open(pool: PgPool) {
 
     assert_eq!((first, second, third), (0, 0, 1));
     assert!(world.has_counted(1));
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn what_is_stored_while_the_sweep_looks_is_no_gap(pool: PgPool) {
+    let world = World::new(pool).await;
+    let slow = world.write("came through").await;
+    let sweep = world.sweep();
+
+    // The resolver stores it after the list was compared, and says so when it is asked.
+    let (storing, sid) = (world.pool.clone(), slow);
+    *world.before_lags.lock().unwrap() = Some(Box::pin(store(storing, sid)));
+    let filled = sweep.step().await.unwrap();
+
+    assert_eq!(filled, 0);
+    assert!(world.filled().is_empty());
 }
