@@ -51,6 +51,32 @@ pub async fn answer_latencies_us(
     Ok(latencies)
 }
 
+/// Turns committed since an instant.
+#[derive(Debug, Clone, Copy, PartialEq, sqlx::FromRow)]
+pub struct Turns {
+    pub turns: i64,
+    /// Mean time of a turn, in microseconds.
+    pub mean_us: f64,
+    /// Turns that do not begin with the message after the one before them.
+    pub out_of_order: i64,
+}
+
+/// How long turns took, and whether each conversation's were in the order of its messages.
+pub async fn turns(pool: &PgPool, from: DateTime<Utc>) -> Result<Turns, Error> {
+    let turns = sqlx::query_as(
+        "select count(*) as turns, coalesce(avg(duration_us), 0)::float8 as mean_us,
+             count(*) filter (where first_seq <> coalesce(previous, 0) + 1) as out_of_order
+         from (select created_at, duration_us, first_seq,
+                   lag(last_seq) over (partition by conversation_id order by created_at) as previous
+               from turns) t
+         where created_at >= $1",
+    )
+    .bind(from)
+    .fetch_one(pool)
+    .await?;
+    Ok(turns)
+}
+
 /// Transactions committed in this database so far; includes this one's past.
 pub async fn commits(pool: &PgPool) -> Result<i64, Error> {
     let commits = sqlx::query_scalar(
@@ -90,5 +116,29 @@ mod tests {
         assert_eq!(progress, Progress { stored: 3, handled: 2, answered: 2 });
         assert_eq!(latencies, [250_000, 250_000]);
         assert_eq!(since(&pool, start + chrono::TimeDelta::seconds(1)).await.unwrap().stored, 0);
+    }
+    #[sqlx::test(migrator = "crate::MIGRATOR")]
+    async fn a_turn_that_leaves_messages_out_or_goes_back_is_out_of_order(pool: PgPool) {
+        sqlx::raw_sql(
+            "insert into customers (id, name) values ('00000000-0000-0000-0000-000000000001', 'x');
+             insert into conversations (id, channel, thread_key, customer_id, identity_level)
+             select ('00000000-0000-0000-0000-00000000000' || n)::uuid, 'web_form', n::text,
+                 '00000000-0000-0000-0000-000000000001', 'self_asserted'
+             from generate_series(1, 2) n;
+             insert into turns (id, conversation_id, owner_epoch, first_seq, last_seq, model,
+                 policy_hash, log, outcome, duration_us, created_at)
+             select gen_random_uuid(), ('00000000-0000-0000-0000-00000000000' || c)::uuid, 0,
+                 first, last, 'm', 'h', '{}', 'answered', 1000, timestamptz '2026-01-05 10:00Z'
+                 + at * interval '1 s'
+             from (values (1, 1, 2, 0), (1, 3, 3, 1), (2, 1, 1, 0), (2, 3, 3, 1), (2, 2, 2, 2))
+                 t (c, first, last, at);",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+
+        let turns = turns(&pool, "2026-01-05T10:00:00Z".parse().unwrap()).await.unwrap();
+
+        assert_eq!(turns, Turns { turns: 5, mean_us: 1000.0, out_of_order: 2 });
     }
 }

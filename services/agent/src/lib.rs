@@ -30,6 +30,7 @@ mod sendable;
 pub mod sentiment;
 mod source;
 mod statements;
+mod steps;
 mod tools;
 mod turn;
 mod wordless;

@@ -18,6 +18,7 @@ use crate::TURNS;
 use crate::connections::Connections;
 use crate::knowledge::CHUNKS_PER_TURN;
 use crate::search::{self, Found, Term};
+use crate::steps::{Step, Steps};
 
 /// How soon one statement follows another of its kind. What comes meanwhile goes
 /// together; the first after a pause goes at once.
@@ -66,6 +67,7 @@ pub(crate) struct Statements {
     reads: Batcher<Shared<Read>>,
     searches: Batcher<Shared<Search>>,
     commits: Batcher<Shared<Commit>>,
+    pub(crate) steps: Steps,
 }
 
 impl Statements {
@@ -76,6 +78,7 @@ impl Statements {
             reads: batcher("read", Read, &connections),
             searches: batcher("search", Search, &connections),
             commits: batcher("commit", Commit, &connections),
+            steps: Steps::new(),
         }
     }
 
@@ -84,12 +87,12 @@ impl Statements {
         &self,
         conversation: ConversationId,
     ) -> Result<Option<Snapshot>, StatementError> {
-        ask(&self.reads, conversation).await
+        self.steps.timed(Step::Read, ask(&self.reads, conversation)).await
     }
 
     /// The chunks nearest to a question.
     pub(crate) async fn search(&self, terms: Vec<Term>) -> Result<Vec<Found>, StatementError> {
-        ask(&self.searches, terms).await
+        self.steps.timed(Step::Search, ask(&self.searches, terms)).await
     }
 
     /// Writes down all that a turn decided, if what it has read still holds.
@@ -98,7 +101,8 @@ impl Statements {
         let until = Instant::now() + PATIENCE;
         let mut pause = SHORTEST_PAUSE;
         loop {
-            match ask(&self.commits, Arc::clone(&turn)).await? {
+            let asked = ask(&self.commits, Arc::clone(&turn));
+            match self.steps.timed(Step::Commit, asked).await? {
                 Committed::Held if Instant::now() < until => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);

@@ -26,6 +26,7 @@ use crate::policy::Reader;
 use crate::reply::format_reply;
 use crate::source::{DraftError, Live};
 use crate::statements::Statements;
+use crate::steps::Step;
 
 /// Drafts that a newer message may make worthless before one counts without it.
 const MOST_REDOS: u32 = 3;
@@ -206,7 +207,8 @@ impl<M: Model> Agent<M> {
                 turn.outcome = draft.outcome.as_str(),
                 "turn committed"
             );
-            self.outbox.publish(records).await?;
+            let publishing = self.outbox.publish(records);
+            self.statements.steps.timed(Step::Publish, publishing).await?;
         }
         Ok(committed)
     }

@@ -3,6 +3,7 @@
 
 pub(crate) mod bare;
 pub(crate) mod calls;
+pub(crate) mod exposition;
 pub(crate) mod fleet;
 pub(crate) mod load;
 pub(crate) mod process;

@@ -86,6 +86,12 @@ impl Member {
         anyhow::bail!("{} is not ready after {PATIENCE:?}", self.name)
     }
 
+    /// Its metrics, as Prometheus reads them.
+    pub(crate) async fn metrics(&self) -> anyhow::Result<String> {
+        let url = format!("http://{}/metrics", self.probes);
+        Ok(reqwest::get(&url).await?.error_for_status()?.text().await?)
+    }
+
     /// SIGTERM, then waits for the drain.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {

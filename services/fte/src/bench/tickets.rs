@@ -19,10 +19,21 @@ const QUESTIONS: [(&str, &str); 14] = [
     ("Deletion", "Please delete my account and all personal data you hold on me."),
 ];
 
+/// Those of them that a model is asked.
+const FOR_A_MODEL: usize = 6;
+
 /// The nth ticket as a form body.
 pub(crate) fn form(number: u64) -> String {
-    let (subject, message) =
-        QUESTIONS.get(number as usize % QUESTIONS.len()).copied().unwrap_or_default();
+    of(number, number as usize % QUESTIONS.len())
+}
+
+/// The nth ticket of those that no rule takes from the model.
+pub(crate) fn question(number: u64) -> String {
+    of(number, number as usize % FOR_A_MODEL)
+}
+
+fn of(number: u64, at: usize) -> String {
+    let (subject, message) = QUESTIONS.get(at).copied().unwrap_or_default();
     let text = |value: &str| value.replace(' ', "+").replace(',', "%2C").replace('?', "%3F");
     format!(
         "name=Sam+Doe&email=bench-{number}%40example.org&subject={}&message={}&plan=pro",

@@ -1,7 +1,9 @@
 //! `fte bench`: measures the product on this machine and what it compares with, in
 //! the same run.
 
+mod agent;
 mod pipeline;
+mod stage;
 mod webhook;
 
 use std::net::SocketAddr;
@@ -23,6 +25,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Subject {
+    Agent(Agent),
     Pipeline(Pipeline),
     Webhook(Webhook),
     #[command(hide = true)]
@@ -58,6 +61,33 @@ pub(crate) struct Pipeline {
     knowledge: PathBuf,
 }
 
+/// Turns with a model server: turns a second, where their time goes, memory
+///
+/// Starts a PostgreSQL, an Apache Kafka and a model server on 127.0.0.1. First one agent beside
+/// conversations that wait, with embeddings of the server and with the local ones; then the whole
+/// pipeline with a model that answers at once. Use a release build, on an idle machine.
+#[derive(Debug, Args)]
+pub(crate) struct Agent {
+    /// Conversations that wait
+    #[arg(long, default_value_t = 2_000)]
+    conversations: u32,
+    /// How long the model takes for an answer
+    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    model_latency: Duration,
+    /// Tickets a second in the part with the whole pipeline
+    #[arg(long, default_value_t = 450)]
+    rate: u32,
+    /// Length of that part
+    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
+    duration: Duration,
+    /// Connections of the generator
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// Folder with the articles that the agent answers from
+    #[arg(long, default_value = "knowledge")]
+    knowledge: PathBuf,
+}
+
 /// WhatsApp's webhook beside a bare handler: rates, latencies, memory
 ///
 /// Starts a PostgreSQL and an Apache Kafka on 127.0.0.1, then the bare handler and whatsapp-ingress
@@ -83,6 +113,7 @@ pub(crate) struct BareHandler {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.subject {
+        Subject::Agent(agent) => agent.run().await?,
         Subject::Pipeline(pipeline) => pipeline.run().await?,
         Subject::Webhook(webhook) => webhook.run().await?,
         Subject::BareHandler(handler) => {

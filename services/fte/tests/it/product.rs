@@ -52,7 +52,9 @@ pub(crate) fn fte(arguments: &[&str]) -> Command {
     let twilio = ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_FROM"];
     let gmail = ["GMAIL_ADDRESS", "GMAIL_CLIENT_ID", "GMAIL_CLIENT_SECRET", "GMAIL_REFRESH_TOKEN"];
     let emulators = ["TWILIO_API_BASE_URL", "GMAIL_API_BASE_URL"];
-    for variable in services.into_iter().chain(twilio).chain(gmail).chain(emulators) {
+    let model = ["FTE_MODEL_PROVIDER", "OPENAI_API_KEY", "OPENAI_BASE_URL", "EMBEDDING_MODEL"];
+    let services = services.into_iter().chain(model);
+    for variable in services.chain(twilio).chain(gmail).chain(emulators) {
         command.env_remove(variable);
     }
     command

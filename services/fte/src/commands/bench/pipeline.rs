@@ -2,40 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chrono::{DateTime, Utc};
-use hdrhistogram::Histogram;
-use servers::{Kafka, Postgres, PostgresOptions};
-use sqlx::PgPool;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
-use tokio::time::Instant;
 
 use super::Pipeline;
-use crate::bench::fleet::{Member, Surroundings, free_address};
+use super::stage::{Bench, Throughput, acknowledged, percentiles, print_table, start_bare};
+use crate::bench::fleet::Member;
 use crate::bench::load::{LoadReport, Pace, Target};
-use crate::bench::process::{CpuTimes, resident_mb};
 use crate::bench::{bare, load, statements, tickets};
-use crate::commands::{kb, migrate};
 use crate::output::line;
-use crate::topics;
 use crate::up::service::Service;
+
+/// Where the web form is sent.
+pub(super) const FORM: &str = "/support/submit";
 
 /// Load before a measured part, so that caches and pools are warm.
 const WARM_UP: Duration = Duration::from_secs(2);
 
 /// Numbers of tickets set aside for each part.
 const PART: u64 = 100_000_000;
-
-/// Longest wait for the pipeline to finish what it accepted.
-const DRAIN: Duration = Duration::from_secs(120);
-
-/// How often the queue is looked at.
-const SAMPLE: Duration = Duration::from_secs(5);
 
 impl Pipeline {
     pub(super) async fn run(&self) -> anyhow::Result<()> {
@@ -56,14 +43,7 @@ impl Pipeline {
         let bench = Bench::start(folder, Some(&self.knowledge)).await?;
         let mut ingress = Member::start("webform-ingress", &bench.surroundings)?;
         ingress.ready().await?;
-        let submit = self.closed(Target {
-            address: ingress.address,
-            path: "/support/submit",
-            body: tickets::form,
-            signature: None,
-            first: 0,
-        });
-        let submit = submit.await?;
+        let submit = self.closed(submissions(ingress.address, FORM)).await?;
         ingress.stop().await?;
         let bare = self.bare_handler(&bench).await?;
         let produce =
@@ -92,21 +72,9 @@ impl Pipeline {
     /// All services: memory at rest, latency, throughput, SQL per ticket.
     async fn flow(&self, folder: &TempDir) -> anyhow::Result<()> {
         let mut bench = Bench::start(folder, Some(&self.knowledge)).await?;
-        // Tickets of the web form only; without an account the other ingress does not start.
-        let measured = |service: &Service| *service != Service::WhatsappIngress;
-        for service in Service::ALL.into_iter().filter(measured) {
-            bench.members.push(Member::start(service.name(), &bench.surroundings)?);
-        }
-        for member in &mut bench.members {
-            member.ready().await?;
-        }
-        let target = Target {
-            address: bench.members.first().context("no services")?.address,
-            path: "/support/submit",
-            body: tickets::form,
-            signature: None,
-            first: 0,
-        };
+        bench.start_services(&[]).await?;
+        let form = bench.members.first().context("no services")?;
+        let target = submissions(form.address, FORM);
         bench.print_memory("resident at rest (target ≤ 40 MB each)")?;
         let from = chassis::clock::now();
         let report = load::run(target, Pace::Open(50), 8, WARM_UP * 2).await?;
@@ -125,58 +93,16 @@ impl Pipeline {
             percentiles(&answered)
         ))?;
 
-        self.throughput(&bench, Target { first: 2 * PART, ..target }).await?;
+        let load = Throughput {
+            rate: self.rate,
+            duration: self.duration,
+            connections: self.connections,
+            target_per_s: 500,
+        };
+        bench.throughput(load, Target { first: 2 * PART, ..target }).await?;
         bench.print_memory("resident after the load")?;
         self.statements(&bench, Target { first: 3 * PART, ..target }).await?;
         bench.stop().await
-    }
-
-    async fn throughput(&self, bench: &Bench, target: Target) -> anyhow::Result<()> {
-        line(format!(
-            "\nthroughput, open loop at {} tickets/s for {:?}",
-            self.rate, self.duration
-        ))?;
-        let from = chassis::clock::now();
-        let start = Instant::now();
-        let cpu = CpuTimes::read(&bench.roots());
-        let running = load::run(target, Pace::Open(self.rate), self.connections, self.duration);
-        tokio::pin!(running);
-        let mut tick = tokio::time::interval_at(start + SAMPLE, SAMPLE);
-        let report = loop {
-            tokio::select! {
-                report = &mut running => break report?,
-                _ = tick.tick() => {
-                    let progress = store::progress::since(&bench.pool, from).await?;
-                    let waiting = progress.stored - progress.answered;
-                    line(format!(
-                        "  {:>3} s   stored {:>7}   answered {:>7}   stored and waiting {waiting:>5}",
-                        start.elapsed().as_secs(), progress.stored, progress.answered
-                    ))?;
-                }
-            }
-        };
-        let elapsed = start.elapsed().as_secs_f64();
-        let used = CpuTimes::read(&bench.roots()).percent_since(&cpu, elapsed);
-        let at_end = store::progress::since(&bench.pool, from).await?;
-        let drained = Instant::now();
-        bench.drained(from, report.accepted).await?;
-        line(format!("  accepted        {}", acknowledged(&report)))?;
-        line(format!("  refused         {:>8}", report.refused))?;
-        line(format!(
-            "  answered        {:>8.0}/s while the load ran   (target ≥ 500)",
-            at_end.answered as f64 / elapsed
-        ))?;
-        line(format!(
-            "  queue at end    {:>8} tickets, empty after {:.1} s",
-            report.accepted as i64 - at_end.answered,
-            drained.elapsed().as_secs_f64()
-        ))?;
-        line(format!(
-            "  submit to stored answer     {}",
-            percentiles(&bench.answer_latency(from).await?)
-        ))?;
-        line("  CPU, percent of one core")?;
-        print_table(&used, "%")
     }
 
     /// SQL round trips and commits per ticket, at the latency part's rate.
@@ -218,143 +144,6 @@ impl Pipeline {
     }
 }
 
-fn submissions(address: SocketAddr, path: &'static str) -> Target {
+pub(super) fn submissions(address: SocketAddr, path: &'static str) -> Target {
     Target { address, path, body: tickets::form, signature: None, first: 0 }
-}
-
-/// The bare handler, as a process of its own.
-pub(super) async fn start_bare(bench: &Bench) -> anyhow::Result<(SocketAddr, Child)> {
-    let address = free_address()?;
-    let child = Command::new(std::env::current_exe()?)
-        .args(["bench", "bare-handler"])
-        .env("FTE_LISTEN", address.to_string())
-        .env("DATABASE_URL", &bench.surroundings.database_url)
-        .env("FTE_BUS", "kafka")
-        .env("KAFKA_BOOTSTRAP_SERVERS", &bench.surroundings.bootstrap_servers)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()?;
-    let up = Instant::now() + Duration::from_secs(10);
-    while tokio::net::TcpStream::connect(address).await.is_err() {
-        anyhow::ensure!(Instant::now() < up, "the bare handler does not listen");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok((address, child))
-}
-
-/// Servers and services of one part.
-pub(super) struct Bench {
-    postgres: Postgres,
-    kafka: Kafka,
-    pool: PgPool,
-    pub(super) surroundings: Surroundings,
-    members: Vec<Member>,
-}
-
-impl Bench {
-    /// Durable servers with tables and topics in place, and articles if given.
-    pub(super) async fn start(folder: &TempDir, knowledge: Option<&Path>) -> anyhow::Result<Self> {
-        let (postgres, kafka) = tokio::try_join!(
-            Postgres::start(PostgresOptions { durable: true, ..PostgresOptions::default() }),
-            Kafka::temporary(),
-        )?;
-        let surroundings = Surroundings {
-            database_url: postgres.url("postgres"),
-            bootstrap_servers: kafka.bootstrap_servers(),
-            log_folder: folder.path().to_owned(),
-        };
-        let pool = PgPool::connect(&surroundings.database_url).await?;
-        let bench = Self { postgres, kafka, pool, surroundings, members: Vec::new() };
-        migrate::apply(&bench.pool).await?;
-        bench.bus().await?.apply_topics(&topics::read(None, topics::Profile::Local)?).await?;
-        if let Some(knowledge) = knowledge {
-            kb::load(&bench.pool, knowledge).await?;
-        }
-        Ok(bench)
-    }
-
-    async fn bus(&self) -> anyhow::Result<bus::Bus> {
-        let kafka = bus::KafkaConfig {
-            bootstrap_servers: self.surroundings.bootstrap_servers.clone(),
-            ..bus::KafkaConfig::default()
-        };
-        Ok(bus::Bus::connect(bus::BusConfig::Kafka(kafka), self.pool.clone()).await?)
-    }
-
-    /// Every process by name, for readings.
-    fn roots(&self) -> Vec<(String, u32)> {
-        let services = self.members.iter().map(|member| (member.name.to_owned(), member.pid()));
-        let others = [
-            ("broker".to_owned(), self.kafka.pid()),
-            ("database".to_owned(), self.postgres.pid()),
-            ("generator".to_owned(), std::process::id()),
-        ];
-        services.chain(others).collect()
-    }
-
-    fn print_memory(&self, title: &str) -> anyhow::Result<()> {
-        let resident = self
-            .members
-            .iter()
-            .filter_map(|member| Some((member.name.to_owned(), resident_mb(member.pid())?)))
-            .collect();
-        line(format!("\n{title}"))?;
-        print_table(&resident, "MB")
-    }
-
-    /// Waits until everything accepted since then is answered.
-    async fn drained(&self, from: DateTime<Utc>, accepted: u64) -> anyhow::Result<()> {
-        let deadline = Instant::now() + DRAIN;
-        loop {
-            let progress = store::progress::since(&self.pool, from).await?;
-            let is_done =
-                progress.stored >= accepted as i64 && progress.answered >= progress.stored;
-            if is_done {
-                return Ok(());
-            }
-            anyhow::ensure!(
-                Instant::now() < deadline,
-                "after {DRAIN:?} of {accepted} accepted tickets {} are stored and {} answered",
-                progress.stored,
-                progress.answered
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    async fn answer_latency(&self, from: DateTime<Utc>) -> anyhow::Result<Histogram<u64>> {
-        let mut histogram = Histogram::new_with_bounds(1, 600_000_000, 3)?;
-        let latencies =
-            store::progress::answer_latencies_us(&self.pool, from, chassis::clock::now()).await?;
-        for latency in latencies {
-            histogram.saturating_record(u64::try_from(latency).unwrap_or_default());
-        }
-        Ok(histogram)
-    }
-
-    pub(super) async fn stop(self) -> anyhow::Result<()> {
-        for member in self.members {
-            member.stop().await?;
-        }
-        self.pool.close().await;
-        self.kafka.stop().await?;
-        self.postgres.stop().await?;
-        Ok(())
-    }
-}
-
-pub(super) fn acknowledged(report: &LoadReport) -> String {
-    format!("{:>8.0}/s   {}", report.accepted_per_s(), percentiles(&report.latency_us))
-}
-
-pub(super) fn percentiles(histogram: &Histogram<u64>) -> String {
-    let ms = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
-    format!("p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms", ms(0.50), ms(0.95), ms(0.99))
-}
-
-fn print_table(rows: &BTreeMap<String, f64>, unit: &str) -> anyhow::Result<()> {
-    for (name, value) in rows {
-        line(format!("    {name:<20} {value:>8.2} {unit}"))?;
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use emulators::twilio::Settings as Account;
 
 use super::Webhook;
-use super::pipeline::{Bench, acknowledged, percentiles, start_bare};
+use super::stage::{Bench, acknowledged, percentiles, start_bare};
 use crate::bench::fleet::Member;
 use crate::bench::load::{LoadReport, Pace, Target};
 use crate::bench::process::resident_mb;

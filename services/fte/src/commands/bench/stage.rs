@@ -1,0 +1,251 @@
+//! What the benchmarks stand on: servers and services of their own, and readings of them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use hdrhistogram::Histogram;
+use servers::{Kafka, Postgres, PostgresOptions};
+use sqlx::PgPool;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use crate::bench::fleet::{Member, Surroundings, free_address};
+use crate::bench::load::{self, LoadReport, Pace, Target};
+use crate::bench::process::{CpuTimes, resident_mb};
+use crate::commands::{kb, migrate};
+use crate::output::line;
+use crate::topics;
+use crate::up::service::Service;
+
+/// Longest wait for the pipeline to finish what it accepted.
+const DRAIN: Duration = Duration::from_secs(120);
+
+/// How often the queue is looked at.
+const SAMPLE: Duration = Duration::from_secs(5);
+
+/// The bare handler, as a process of its own.
+pub(super) async fn start_bare(bench: &Bench) -> anyhow::Result<(SocketAddr, Child)> {
+    let address = free_address()?;
+    let child = Command::new(std::env::current_exe()?)
+        .args(["bench", "bare-handler"])
+        .env("FTE_LISTEN", address.to_string())
+        .env("DATABASE_URL", &bench.surroundings.database_url)
+        .env("FTE_BUS", "kafka")
+        .env("KAFKA_BOOTSTRAP_SERVERS", &bench.surroundings.bootstrap_servers)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let up = Instant::now() + Duration::from_secs(10);
+    while tokio::net::TcpStream::connect(address).await.is_err() {
+        anyhow::ensure!(Instant::now() < up, "the bare handler does not listen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok((address, child))
+}
+
+/// So many tickets a second, how long, and what is hoped for.
+#[derive(Clone, Copy)]
+pub(super) struct Throughput {
+    pub(super) rate: u32,
+    pub(super) duration: Duration,
+    pub(super) connections: usize,
+    pub(super) target_per_s: u32,
+}
+
+/// Servers and services of one part.
+pub(super) struct Bench {
+    pub(super) postgres: Postgres,
+    kafka: Kafka,
+    pub(super) pool: PgPool,
+    pub(super) surroundings: Surroundings,
+    pub(super) members: Vec<Member>,
+}
+
+impl Bench {
+    /// Durable servers with tables and topics in place, and articles if given.
+    pub(super) async fn start(folder: &TempDir, knowledge: Option<&Path>) -> anyhow::Result<Self> {
+        let (postgres, kafka) = tokio::try_join!(
+            Postgres::start(PostgresOptions { durable: true, ..PostgresOptions::default() }),
+            Kafka::temporary(),
+        )?;
+        let surroundings = Surroundings {
+            database_url: postgres.url("postgres"),
+            bootstrap_servers: kafka.bootstrap_servers(),
+            log_folder: folder.path().to_owned(),
+        };
+        let pool = PgPool::connect(&surroundings.database_url).await?;
+        let bench = Self { postgres, kafka, pool, surroundings, members: Vec::new() };
+        migrate::apply(&bench.pool).await?;
+        bench.bus().await?.apply_topics(&topics::read(None, topics::Profile::Local)?).await?;
+        if let Some(knowledge) = knowledge {
+            kb::load(&bench.pool, knowledge).await?;
+        }
+        Ok(bench)
+    }
+
+    /// Every service that needs no account elsewhere, the web form first.
+    pub(super) async fn start_services(
+        &mut self,
+        for_agent: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        let has_account =
+            |service: &Service| matches!(service, Service::WhatsappIngress | Service::GmailIngress);
+        for service in Service::ALL.into_iter().filter(|service| !has_account(service)) {
+            let variables = if service == Service::Agent { for_agent } else { &[] };
+            let member = Member::start_with(service.name(), &self.surroundings, variables)?;
+            self.members.push(member);
+        }
+        for member in &mut self.members {
+            member.ready().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn bus(&self) -> anyhow::Result<bus::Bus> {
+        let kafka = bus::KafkaConfig {
+            bootstrap_servers: self.surroundings.bootstrap_servers.clone(),
+            ..bus::KafkaConfig::default()
+        };
+        Ok(bus::Bus::connect(bus::BusConfig::Kafka(kafka), self.pool.clone()).await?)
+    }
+
+    /// The load on the web form, and what the rest answers meanwhile.
+    pub(super) async fn throughput(
+        &self,
+        wanted: Throughput,
+        target: Target,
+    ) -> anyhow::Result<()> {
+        line(format!(
+            "\nthroughput, open loop at {} tickets/s for {:?}",
+            wanted.rate, wanted.duration
+        ))?;
+        let from = chassis::clock::now();
+        let start = Instant::now();
+        let cpu = CpuTimes::read(&self.roots());
+        let running =
+            load::run(target, Pace::Open(wanted.rate), wanted.connections, wanted.duration);
+        tokio::pin!(running);
+        let mut tick = tokio::time::interval_at(start + SAMPLE, SAMPLE);
+        let report = loop {
+            tokio::select! {
+                report = &mut running => break report?,
+                _ = tick.tick() => {
+                    let progress = store::progress::since(&self.pool, from).await?;
+                    let waiting = progress.stored - progress.answered;
+                    line(format!(
+                        "  {:>3} s   stored {:>7}   answered {:>7}   stored and waiting {waiting:>5}",
+                        start.elapsed().as_secs(), progress.stored, progress.answered
+                    ))?;
+                }
+            }
+        };
+        let elapsed = start.elapsed().as_secs_f64();
+        let used = CpuTimes::read(&self.roots()).percent_since(&cpu, elapsed);
+        let at_end = store::progress::since(&self.pool, from).await?;
+        let drained = Instant::now();
+        self.drained(from, report.accepted).await?;
+        line(format!("  accepted        {}", acknowledged(&report)))?;
+        line(format!("  refused         {:>8}", report.refused))?;
+        line(format!(
+            "  answered        {:>8.0}/s while the load ran   (target ≥ {})",
+            at_end.answered as f64 / elapsed,
+            wanted.target_per_s
+        ))?;
+        line(format!(
+            "  queue at end    {:>8} tickets, empty after {:.1} s",
+            report.accepted as i64 - at_end.answered,
+            drained.elapsed().as_secs_f64()
+        ))?;
+        line(format!(
+            "  submit to stored answer     {}",
+            percentiles(&self.answer_latency(from).await?)
+        ))?;
+        line("  CPU, percent of one core")?;
+        print_table(&used, "%")
+    }
+
+    /// Every process by name, for readings.
+    pub(super) fn roots(&self) -> Vec<(String, u32)> {
+        let services = self.members.iter().map(|member| (member.name.to_owned(), member.pid()));
+        let others = [
+            ("broker".to_owned(), self.kafka.pid()),
+            ("database".to_owned(), self.postgres.pid()),
+            ("generator".to_owned(), std::process::id()),
+        ];
+        services.chain(others).collect()
+    }
+
+    pub(super) fn print_memory(&self, title: &str) -> anyhow::Result<()> {
+        let resident = self
+            .members
+            .iter()
+            .filter_map(|member| Some((member.name.to_owned(), resident_mb(member.pid())?)))
+            .collect();
+        line(format!("\n{title}"))?;
+        print_table(&resident, "MB")
+    }
+
+    /// Waits until everything accepted since then is answered.
+    pub(super) async fn drained(&self, from: DateTime<Utc>, accepted: u64) -> anyhow::Result<()> {
+        let deadline = Instant::now() + DRAIN;
+        loop {
+            let progress = store::progress::since(&self.pool, from).await?;
+            let is_done =
+                progress.stored >= accepted as i64 && progress.answered >= progress.stored;
+            if is_done {
+                return Ok(());
+            }
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "after {DRAIN:?} of {accepted} accepted tickets {} are stored and {} answered",
+                progress.stored,
+                progress.answered
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    pub(super) async fn answer_latency(
+        &self,
+        from: DateTime<Utc>,
+    ) -> anyhow::Result<Histogram<u64>> {
+        let mut histogram = Histogram::new_with_bounds(1, 600_000_000, 3)?;
+        let latencies =
+            store::progress::answer_latencies_us(&self.pool, from, chassis::clock::now()).await?;
+        for latency in latencies {
+            histogram.saturating_record(u64::try_from(latency).unwrap_or_default());
+        }
+        Ok(histogram)
+    }
+
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        for member in self.members {
+            member.stop().await?;
+        }
+        self.pool.close().await;
+        self.kafka.stop().await?;
+        self.postgres.stop().await?;
+        Ok(())
+    }
+}
+
+pub(super) fn acknowledged(report: &LoadReport) -> String {
+    format!("{:>8.0}/s   {}", report.accepted_per_s(), percentiles(&report.latency_us))
+}
+
+pub(super) fn percentiles(histogram: &Histogram<u64>) -> String {
+    let ms = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
+    format!("p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms", ms(0.50), ms(0.95), ms(0.99))
+}
+
+pub(super) fn print_table(rows: &BTreeMap<String, f64>, unit: &str) -> anyhow::Result<()> {
+    for (name, value) in rows {
+        line(format!("    {name:<20} {value:>8.2} {unit}"))?;
+    }
+    Ok(())
+}
