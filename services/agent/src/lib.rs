@@ -13,6 +13,7 @@ mod egress;
 pub mod embedder;
 mod fence;
 pub mod jobs;
+mod judge;
 pub mod knowledge;
 pub mod log;
 mod logged;
@@ -51,6 +52,7 @@ pub use any_model::{AnyModel, ModelSettings, Provider};
 pub use builtin::Builtin;
 pub use draft::decide_again;
 pub use embedder::{Embedder, EmbedderSettings};
+pub use judge::Judge;
 pub use logged::LogError;
 pub use model::{
     Answer, Call, CaseFile, Finish, Message, Model, ModelError, ModelFault, Prompt, ToolSpec, Usage,

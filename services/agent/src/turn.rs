@@ -35,7 +35,7 @@ const MOST_REDOS: u32 = 3;
 const MOST_ROUNDS: u32 = 20;
 
 /// Most tokens of one answer; the longest reply of any channel has fewer.
-const MOST_COMPLETION_TOKENS: u32 = 2_000;
+pub(crate) const MOST_COMPLETION_TOKENS: u32 = 2_000;
 
 /// The longest a burst holds back the first message of it.
 const LONGEST_BURST: TimeDelta = TimeDelta::seconds(6);

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, channels, customers, dlq, doctor, inbox, kb, lag, ledger, migrate, openapi, probe, say,
-    settings, tail, topics, turns, up, verify, with_servers,
+    bench, channels, customers, dlq, doctor, eval, inbox, kb, lag, ledger, migrate, openapi, probe,
+    say, settings, tail, topics, turns, up, verify, with_servers,
 };
 use crate::up::data;
 
@@ -42,6 +42,7 @@ enum Command {
     Verify(verify::Arguments),
     Ledger(ledger::Arguments),
     Bench(bench::Arguments),
+    Eval(Box<eval::Arguments>),
     #[command(subcommand)]
     Topics(topics::Command),
     Openapi(openapi::Arguments),
@@ -54,7 +55,8 @@ enum Command {
 /// Where a running `fte up` left its database, log and addresses for the other commands.
 /// The commands that start servers themselves must not find those of another run.
 pub(crate) fn defaults() -> Vec<(String, String)> {
-    let starts_servers = |command: &str| matches!(command, "up" | "with-servers" | "bench");
+    let starts_servers =
+        |command: &str| matches!(command, "up" | "with-servers" | "bench" | "eval");
     if std::env::args().nth(1).is_none_or(|command| starts_servers(&command)) {
         return Vec::new();
     }
@@ -70,6 +72,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Lag(arguments) => lag::run(arguments).await,
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Ledger(arguments) => ledger::run(arguments).await,
+        Command::Eval(arguments) => Box::pin(eval::run(*arguments)).await,
         Command::Bench(arguments) => bench::run(arguments).await,
         Command::Settings(arguments) => settings::run(&arguments),
         Command::Openapi(arguments) => openapi::run(&arguments),

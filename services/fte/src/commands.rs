@@ -5,6 +5,7 @@ pub(crate) mod channels;
 pub(crate) mod customers;
 pub(crate) mod dlq;
 pub(crate) mod doctor;
+pub(crate) mod eval;
 pub(crate) mod inbox;
 pub(crate) mod kb;
 pub(crate) mod lag;

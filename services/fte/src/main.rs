@@ -6,6 +6,7 @@ mod chaos;
 mod cli;
 mod commands;
 mod customers;
+mod eval;
 mod output;
 mod topics;
 mod up;

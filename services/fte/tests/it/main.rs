@@ -17,6 +17,7 @@ mod compose;
 mod customer;
 mod customers;
 mod email;
+mod eval;
 mod faults;
 mod google;
 mod layers;

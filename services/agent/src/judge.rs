@@ -1,0 +1,105 @@
+//! Decides about a ticket that stands in no database: the same path as a turn's, up to
+//! its decision log.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use contract::{Channel, ConversationId, IdentityLevel, MessageId, Plan, TicketRef};
+use sqlx::PgPool;
+use tokio::time::Instant;
+
+use crate::draft::Decider;
+use crate::knowledge::Lexicon;
+use crate::log::{Bounds, InputMessage, Inputs, TurnLog};
+use crate::model::Model;
+use crate::policy::Reader;
+use crate::search::Found;
+use crate::source::{Live, Source as _};
+use crate::statements::Statements;
+use crate::turn::{MOST_COMPLETION_TOKENS, TurnSettings};
+
+/// Decides about tickets with the knowledge base of a database.
+pub struct Judge<M> {
+    pool: PgPool,
+    statements: Statements,
+    reader: Reader,
+    decider: Decider,
+    lexicon: Lexicon,
+    model: M,
+    settings: TurnSettings,
+}
+
+impl<M: Model> Judge<M> {
+    pub fn new(pool: PgPool, reader: Reader, model: M, settings: TurnSettings) -> Self {
+        let policy = Arc::clone(reader.policy());
+        let bounds =
+            Bounds { tokens: settings.model_tokens, completion_tokens: MOST_COMPLETION_TOKENS };
+        Self {
+            statements: Statements::new(&pool),
+            lexicon: Lexicon::new(&policy.search),
+            decider: Decider::new(policy, bounds),
+            pool,
+            reader,
+            model,
+            settings,
+        }
+    }
+
+    /// The name of the model.
+    pub fn model(&self) -> &str {
+        self.model.name()
+    }
+
+    /// Decides. An error means that database or model did not answer.
+    pub async fn judge(&self, inputs: Inputs) -> anyhow::Result<TurnLog> {
+        Ok(self.decider.decide(inputs, &self.live()).await?)
+    }
+
+    /// What the agent finds for a customer's words, the best first.
+    pub async fn search(&self, words: &str) -> anyhow::Result<Vec<Found>> {
+        let found = self.live().search(&[words.to_owned()]).await?;
+        Ok(found.into_iter().next().unwrap_or_default())
+    }
+
+    fn live(&self) -> Live<'_, M> {
+        Live {
+            reader: &self.reader,
+            lexicon: &self.lexicon,
+            statements: &self.statements,
+            pool: &self.pool,
+            model: &self.model,
+            conversation: ConversationId::random(),
+            deadline: Instant::now() + self.settings.model_time,
+            has_answered: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Inputs {
+    /// The first message of somebody nobody has heard of.
+    pub fn first_contact(
+        channel: Channel,
+        ticket_ref: TicketRef,
+        plan: Option<Plan>,
+        customer_name: String,
+        subject: String,
+        body: String,
+    ) -> Self {
+        let id = MessageId::named(ticket_ref.as_str());
+        Self {
+            channel,
+            ticket_ref,
+            identity_level: IdentityLevel::SelfAsserted,
+            subject,
+            category: None,
+            priority: None,
+            claimed_plan: plan,
+            plan: None,
+            customer_name,
+            handled_seq: 0,
+            has_turns: false,
+            replies_are_used_up: false,
+            messages: vec![InputMessage { id, seq: 1, body, attachments: Vec::new() }],
+        }
+    }
+}
