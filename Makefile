@@ -20,10 +20,10 @@ test: ## Format, lints, all tests on real servers, documentation, HTTP interface
 	@scripts/setup.sh
 	@scripts/test.sh
 
-test-faults: ## The long fault runs: every service killed five times under load
+test-faults: ## The long fault runs: chaos seeds, every crash point, every service killed under load
 	@scripts/setup.sh
-	cargo build --workspace
-	target/debug/fte with-servers -- cargo test --workspace -- --ignored --test-threads=1
+	cargo build --workspace --features bus/crash-points --target-dir target/faults
+	target/faults/debug/fte with-servers -- cargo test --workspace --features bus/crash-points --target-dir target/faults -- --ignored --test-threads=1
 
 bench: ## Measure the pipeline (release build, on an idle machine)
 	@scripts/setup.sh up

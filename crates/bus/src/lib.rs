@@ -7,6 +7,7 @@
 
 mod bus;
 mod clock;
+mod crash;
 mod dead_letters;
 mod handler;
 mod kafka;
@@ -24,6 +25,7 @@ mod topics;
 pub mod trace;
 
 pub use bus::{Bus, BusConfig, BusError, ConsumerError, ConsumerSettings, PostgresConfig};
+pub use crash::{CRASH_POINTS, crash_point};
 pub use dead_letters::{DeadLetterError, DeadLetters, Letter, LetterFilter, LetterState};
 pub use handler::{BatchHandler, Failure, Handler, Outcome};
 pub use kafka::KafkaConfig;

@@ -55,6 +55,7 @@ pub mod turns;
 mod turns_sql;
 pub mod verify;
 pub mod verify_ledger;
+pub mod verify_load;
 pub mod web_requests;
 pub mod web_status;
 pub mod whatsapp;

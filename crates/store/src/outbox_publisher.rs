@@ -113,6 +113,7 @@ impl OutboxDeleter {
     }
 
     async fn delete(&self, batch: &mut Vec<EventId>, shutdown: &CancellationToken) {
+        bus::crash_point("outbox.deleting");
         while let Err(error) = delete(&self.pool, batch).await {
             if shutdown.is_cancelled() {
                 break;
@@ -123,6 +124,7 @@ impl OutboxDeleter {
                 () = shutdown.cancelled() => {}
             }
         }
+        bus::crash_point("outbox.deleted");
         let mut published = lock(&self.published);
         for id in batch.drain(..) {
             published.remove(&id);

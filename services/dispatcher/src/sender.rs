@@ -143,6 +143,9 @@ impl<P: Provider> Sender<P> {
             delivery_sends::begin(&self.pool, P::OUTLET, room, lease, FIRST_LOOK)
         })
         .await?;
+        if !look.begun.is_empty() {
+            bus::crash_point("send.begun");
+        }
         let begun_at = Instant::now();
         let met = look.begun.len() + look.cancelled.len() + look.doubtful.len();
         for id in &look.cancelled {
@@ -158,6 +161,7 @@ impl<P: Provider> Sender<P> {
                 let span = in_hand.span.clone();
                 // Past half its lease a worker starts no request.
                 let end = provider.send(&begun, begun_at + lease / 2).instrument(span).await;
+                bus::crash_point("send.answered");
                 in_hand.finished(end, begun_at.elapsed())
             });
         }
@@ -170,6 +174,7 @@ impl<P: Provider> Sender<P> {
             return Ok(());
         }
         let facts = ends::write(&self.pool, ended).await?;
+        bus::crash_point("send.written");
         ended.clear();
         ends::publish(&self.outbox, facts).await;
         Ok(())

@@ -124,6 +124,7 @@ impl Worker {
         if look.begun.is_empty() {
             return Ok((step, Vec::new()));
         }
+        bus::crash_point("page.begun");
         let mut finished = Vec::with_capacity(look.begun.len());
         let mut spans = Vec::with_capacity(look.begun.len());
         for delivery in look.begun {
@@ -140,6 +141,7 @@ impl Worker {
             spans.push(in_hand.span);
         }
         let facts = ends::write(&self.pool, &finished).await?;
+        bus::crash_point("page.written");
         drop(spans);
         Ok((step, facts))
     }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, channels, customers, dlq, doctor, eval, inbox, kb, lag, ledger, migrate, openapi, probe,
-    say, settings, tail, topics, turns, up, verify, with_servers,
+    bench, channels, chaos, customers, dlq, doctor, eval, inbox, kb, lag, ledger, migrate, openapi,
+    probe, say, settings, tail, topics, turns, up, verify, with_servers,
 };
 use crate::up::data;
 
@@ -41,6 +41,7 @@ enum Command {
     Doctor(Box<doctor::Arguments>),
     Verify(verify::Arguments),
     Ledger(ledger::Arguments),
+    Chaos(chaos::Arguments),
     Bench(bench::Arguments),
     Eval(Box<eval::Arguments>),
     #[command(subcommand)]
@@ -56,7 +57,7 @@ enum Command {
 /// The commands that start servers themselves must not find those of another run.
 pub(crate) fn defaults() -> Vec<(String, String)> {
     let starts_servers =
-        |command: &str| matches!(command, "up" | "with-servers" | "bench" | "eval");
+        |command: &str| matches!(command, "up" | "with-servers" | "bench" | "eval" | "chaos");
     if std::env::args().nth(1).is_none_or(|command| starts_servers(&command)) {
         return Vec::new();
     }
@@ -73,6 +74,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Ledger(arguments) => ledger::run(arguments).await,
         Command::Eval(arguments) => Box::pin(eval::run(*arguments)).await,
+        Command::Chaos(arguments) => Box::pin(chaos::run(arguments)).await,
         Command::Bench(arguments) => bench::run(arguments).await,
         Command::Settings(arguments) => settings::run(&arguments),
         Command::Openapi(arguments) => openapi::run(&arguments),

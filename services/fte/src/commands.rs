@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod channels;
+pub(crate) mod chaos;
 pub(crate) mod customers;
 pub(crate) mod dlq;
 pub(crate) mod doctor;

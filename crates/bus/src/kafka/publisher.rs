@@ -16,6 +16,7 @@ use super::config::KafkaConfig;
 use super::errors::{self, Trouble};
 use super::watch::{Watch, Watched};
 use crate::bus::BusError;
+use crate::crash::crash_point;
 use crate::record::{PublishError, Publisher, Record};
 
 pub(crate) struct KafkaPublisher {
@@ -120,6 +121,7 @@ fn create(config: &KafkaConfig, watch: &Arc<Watch>) -> Result<FutureProducer<Wat
 impl Publisher for KafkaPublisher {
     fn publish_all(&self, records: Vec<Record>) -> BoxFuture<'_, Result<(), PublishError>> {
         async move {
+            crash_point("publish.before");
             let producer = self.producer();
             let mut sent = Vec::with_capacity(records.len());
             for record in records {
@@ -129,6 +131,7 @@ impl Publisher for KafkaPublisher {
             for delivery in sent {
                 self.confirm(delivery).await?;
             }
+            crash_point("publish.after");
             Ok(())
         }
         .boxed()

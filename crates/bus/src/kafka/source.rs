@@ -23,6 +23,7 @@ use super::config::KafkaConfig;
 use super::errors::source_error;
 use super::watch::{self, Watch};
 use crate::bus::ConsumerSettings;
+use crate::crash::crash_point;
 use crate::record::Headers;
 use crate::source::{RawRecord, Source, SourceError, SourceEvent};
 
@@ -250,6 +251,7 @@ impl Source for KafkaSource {
         if let Err(error) = consumer.store_offset(&self.topic, partition, next_offset - 1) {
             tracing::debug!(error = %error, "a partition was lost before its offset was stored");
         }
+        crash_point("event.finished");
     }
 
     async fn flush(&mut self) -> Result<(), SourceError> {

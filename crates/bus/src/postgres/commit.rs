@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
+use crate::crash::crash_point;
 use crate::postgres::in_time;
 use crate::postgres::source::Member;
 use crate::postgres::state::Lease;
@@ -34,6 +35,7 @@ pub(super) async fn commit(member: &Member) -> Result<(), sqlx::Error> {
         return Ok(());
     }
     let saved = save(member.pool(), member, &unsaved).await?;
+    crash_point("event.finished");
     member.change(|state| {
         let saved_leases: Vec<Lease> =
             unsaved.iter().copied().filter(|lease| saved.contains(&lease.partition)).collect();

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use crate::crash::crash_point;
 use crate::postgres::encoding::partition_of;
 use crate::postgres::error::{is_collision, may_pass};
 use crate::postgres::insert::{Entry, insert};
@@ -139,7 +140,13 @@ impl PostgresPublisher {
 
 impl Publisher for PostgresPublisher {
     fn publish_all(&self, records: Vec<Record>) -> BoxFuture<'_, Result<(), PublishError>> {
-        self.publish(records).boxed()
+        async move {
+            crash_point("publish.before");
+            self.publish(records).await?;
+            crash_point("publish.after");
+            Ok(())
+        }
+        .boxed()
     }
 }
 

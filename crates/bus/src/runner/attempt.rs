@@ -14,6 +14,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::lane::{Finished, Item, Job, LaneId, Verdict};
 use crate::clock;
+use crate::crash::crash_point;
 use crate::handler::{BatchHandler, Failure, Handler, Outcome};
 use crate::meters::{HandledAs, Meters};
 use crate::parking::{Admission, Parking};
@@ -53,7 +54,9 @@ impl<H: Handler> Work for Single<H> {
     ) -> Result<Outcome, Failure> {
         let mut outcome = Outcome::Done;
         for (event, (_, item)) in events.into_iter().zip(items) {
+            crash_point("event.received");
             outcome = self.0.handle(event, &item.received).await?;
+            crash_point("event.handled");
         }
         Ok(outcome)
     }
@@ -77,7 +80,9 @@ impl<H: BatchHandler> Work for Batched<H> {
         items: &[(LaneId, Item)],
     ) -> Result<Outcome, Failure> {
         let received = items.iter().map(|(_, item)| item.received.clone());
+        crash_point("event.received");
         self.handler.handle_batch(events.into_iter().zip(received).collect()).await?;
+        crash_point("event.handled");
         Ok(Outcome::Done)
     }
 }

@@ -148,11 +148,15 @@ impl Gmail {
     /// so is a send never begun of which nobody knows.
     async fn hold(&self, begun: &BegunSend, to: &str, draft: Draft) -> Result<String, Ending> {
         let (id, attempt) = (begun.delivery.id, begun.delivery.attempt);
+        bus::crash_point("mail.drafted");
         let held =
             retry_serialization(|| mail_sends::hold_draft(&self.pool, id, attempt, &draft, to))
                 .await;
         let ending = match held {
-            Ok(true) => return Ok(draft.id),
+            Ok(true) => {
+                bus::crash_point("mail.held");
+                return Ok(draft.id);
+            }
             Ok(false) => late(),
             // It may be noted: then the next try sends it; else it stays a draft.
             Err(error) => return Err(unreachable(&error)),

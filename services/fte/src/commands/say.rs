@@ -85,6 +85,13 @@ impl Emulator {
         self.answer(self.client.post(format!("{}{path}", self.url)).json(body)).await
     }
 
+    /// As [`Self::post`], where nothing is answered.
+    pub(crate) async fn tell(&self, path: &str, body: &Value) -> anyhow::Result<()> {
+        let request = self.client.post(format!("{}{path}", self.url)).json(body);
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
     async fn answer(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
         let response = request.send().await.map_err(reqwest::Error::without_url);
         let response = response

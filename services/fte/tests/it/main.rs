@@ -11,6 +11,7 @@
     reason = "a test that cannot go on fails; clippy allows this only inside test functions"
 )]
 
+mod chaos;
 mod collector;
 mod commands;
 mod compose;

@@ -1,0 +1,82 @@
+//! Seeds of `fte chaos` that belong to the checks: load, faults and three truths.
+
+use std::time::Duration;
+
+use crate::product::fte;
+
+/// Load, faults, recovery and the comparison, on a busy machine.
+const LIMIT: Duration = Duration::from_secs(600);
+
+#[tokio::test]
+async fn sixty_conversations_and_eight_faults_break_no_promise_on_kafka() {
+    holds(&["--seed", "5", "--conversations", "60", "--faults", "8", "--bus", "kafka"]).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: make test-faults"]
+async fn two_hundred_conversations_break_no_promise_on_the_postgres_log() {
+    holds(&["--seed", "11", "--conversations", "200", "--bus", "postgres"]).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: make test-faults"]
+async fn two_hundred_conversations_break_no_promise_on_kafka() {
+    holds(&["--seed", "12", "--conversations", "200", "--bus", "kafka"]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a build with crash points: make test-faults"]
+async fn every_crash_point_is_met_and_breaks_no_promise_on_kafka() {
+    crashes_everywhere("kafka").await;
+}
+
+#[tokio::test]
+#[ignore = "needs a build with crash points: make test-faults"]
+async fn every_crash_point_is_met_and_breaks_no_promise_on_the_postgres_log() {
+    crashes_everywhere("postgres").await;
+}
+
+/// Each program ends once at each of its points, the second time that it comes by.
+async fn crashes_everywhere(bus: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--seed", "21", "--conversations", "80", "--faults", "0", "--bus", bus];
+    let mut command = fte(&["chaos"]);
+    command.args(arguments).env("FTE_CRASH_POINT", "all:2").env("FTE_CRASH_FOLDER", folder.path());
+
+    promises_hold(command).await;
+
+    let markers = std::fs::read_dir(folder.path()).unwrap().flatten();
+    let met: Vec<_> = markers.map(|marker| marker.file_name().into_string().unwrap()).collect();
+    for point in bus::CRASH_POINTS {
+        assert!(met.iter().any(|marker| marker.starts_with(point)), "{point} of {met:?}");
+    }
+}
+
+async fn holds(arguments: &[&str]) {
+    let mut command = fte(&["chaos"]);
+    command.args(arguments);
+    promises_hold(command).await;
+}
+
+async fn promises_hold(command: std::process::Command) {
+    let mut command = tokio::process::Command::from(command);
+    let output = command.kill_on_drop(true).output();
+    let output = tokio::time::timeout(LIMIT, output).await.expect("it did not end").unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{errors}");
+}
+
+#[tokio::test]
+async fn a_schedule_is_printed_and_follows_from_the_seed() {
+    let schedule = async |seed: &str| {
+        let mut command = fte(&["chaos", "--dry-run", "--seed", seed]);
+        let output = command.output().unwrap();
+        assert!(output.status.success());
+        let said = String::from_utf8(output.stdout).unwrap();
+        said.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+
+    assert_eq!(schedule("3").await, schedule("3").await);
+    assert_ne!(schedule("3").await, schedule("4").await);
+}
