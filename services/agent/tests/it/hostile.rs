@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use agent::{Answer, Call, Finish};
+use agent::{Answer, Call, Finish, Usage};
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -184,4 +184,20 @@ async fn an_answer_of_twenty_thousand_characters_is_cut_to_the_channels_bounds(p
             _ => assert!(words <= 300, "{words}"),
         }
     }
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_turn_that_takes_too_many_tokens_is_not_asked_about_again(pool: PgPool) {
+    support::load_article(&pool).await;
+    let question = "How do I export a board as CSV?";
+    let id = numbered_conversation(&pool, 1, "Export", question).await;
+    let search = call("search_knowledge_base", &json!({"query": "boards"}));
+    let dear = Answer { usage: Usage { prompt_tokens: 61_000, ..search.usage }, ..search };
+    let model = Arc::new(Scripted::answers([dear]));
+    let (agent, publisher) = agent(&pool, Arc::clone(&model));
+
+    handle(&agent, id, 1).await;
+
+    assert_eq!(model.told.lock().unwrap().len(), 1);
+    assert!(replies(&publisher)[0].parts[0].contains("Open the Board menu"));
 }

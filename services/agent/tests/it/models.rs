@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 /// An answer in words.
 pub(crate) fn says(text: &str) -> Answer {
-    let usage = Usage { prompt_tokens: 7, completion_tokens: 3, ..Usage::default() };
+    let usage =
+        Usage { prompt_tokens: 7, cached_tokens: 2, completion_tokens: 3, cost_micro_usd: Some(5) };
     Answer { text: Some(text.to_owned()), calls: Vec::new(), finish: Finish::Stopped, usage }
 }
 

@@ -131,6 +131,13 @@ async fn broken_arguments_may_be_mended_once(pool: PgPool) {
     let error = results(&model)[0]["error"].as_str().unwrap().to_owned();
     assert!(error.contains("no JSON object"), "{error}");
     assert!(replies(&publisher)[0].parts[0].contains(ANSWER));
+    let cost: (i32, i32, i32, i64) = sqlx::query_as(
+        "select prompt_tokens, cached_tokens, completion_tokens, cost_micro_usd from turns",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!(cost, (14, 4, 6, 10));
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
