@@ -219,7 +219,8 @@ async fn a_chat_gets_the_models_subject_which_is_never_read_as_the_customers(poo
     // As when a person cancels the answer.
     run(&pool, "update conversations set handled_seq = 0, owner_epoch = 1 where id = $1", id).await;
     run(&pool, "update messages set outcome = null where conversation_id = $1", id).await;
-    let (_, publisher) = turn(&pool, id, 1, [responds(ANSWER)]).await;
+    let (model, publisher) = turn(&pool, id, 1, [responds(ANSWER)]).await;
+    assert_eq!(model.told.lock().unwrap().len(), 1);
     assert!(hand_offs(&publisher).is_empty());
 }
 
