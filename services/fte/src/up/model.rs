@@ -11,9 +11,10 @@ const PROVIDER: &str = "FTE_MODEL_PROVIDER";
 const KEY: &str = "OPENAI_API_KEY";
 const BASE_URL: &str = "OPENAI_BASE_URL";
 const MODEL: &str = "OPENAI_MODEL";
+const LOOPBACK: &str = "FTE_ALLOW_LOOPBACK";
 
 /// What other commands need to reach an emulated model.
-pub(crate) const SHARED: [&str; 4] = [PROVIDER, KEY, BASE_URL, MODEL];
+pub(crate) const SHARED: [&str; 5] = [PROVIDER, KEY, BASE_URL, MODEL, LOOPBACK];
 
 /// What drafts answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -65,7 +66,7 @@ impl Model {
                 settings.set(KEY, Emulated::default().api_key);
                 settings.set(BASE_URL, emulator.base_url());
                 settings.set(MODEL, "emulated");
-                settings.set("FTE_ALLOW_LOOPBACK", "true");
+                settings.set(LOOPBACK, "true");
             }
         }
     }
