@@ -183,10 +183,8 @@ async fn judge_sets(
         let misses = outcomes.iter().flat_map(Outcome::misses);
         let misses: Vec<_> = misses.filter(|_| arguments.details).collect();
         if arguments.json {
-            let mut written = json!(report);
-            if arguments.details {
-                written["misses"] = json!(misses);
-            }
+            let misses = arguments.details.then_some(misses);
+            let written = json!({ "report": report, "misses": misses });
             verdict.reports.push(written);
         } else {
             print::report(&report)?;

@@ -59,13 +59,13 @@ async fn a_set_below_the_gate_says_what_and_ends_with_1() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("escalation is 80.0 %, below 97.0 %"), "{stderr}");
     let report: Value = serde_json::from_str(&stdout).unwrap();
-    let set = &report["sets"][0];
+    let set = &report["sets"][0]["report"];
     assert_eq!((&set["always"]["right"], &set["always"]["n"]), (&2.into(), &2.into()));
     assert_eq!(set["escalations"]["should_and_does_not"], 1);
     assert_eq!((&set["top_1"]["right"], &set["top_1"]["n"]), (&1.into(), &1.into()));
     assert_eq!(set["category"]["n"], 2, "what has no label is not counted");
     assert_eq!((&set["sentiment"]["right"], &set["sentiment"]["n"]), (&3.into(), &3.into()));
-    assert_eq!(set["misses"][0]["id"], "e");
+    assert_eq!(report["sets"][0]["misses"][0]["id"], "e");
     assert_eq!(report["gate"]["passed"], false);
 }
 
