@@ -1,6 +1,7 @@
 //! The agent: reads what customers wrote, answers from the knowledge base or hands
 //! over to a person. One turn at a time per conversation.
 
+mod answers;
 mod any_model;
 mod builtin;
 mod case;
@@ -20,6 +21,7 @@ mod logged;
 mod model;
 pub mod openai;
 mod outage;
+mod plans;
 pub mod policy;
 mod prompt;
 pub mod replay;

@@ -1,15 +1,14 @@
 //! A turn's conversation with a model: what it calls is carried out or planned, within
 //! bounds, until it concludes. Nothing here writes.
 
-use sha2::{Digest as _, Sha256};
-
-use crate::fence::shortened;
+use crate::answers::{add, hash, storable};
 use crate::log::{End, History, Round, Search, ToolResult, TurnLog, Verdict};
-use crate::model::{Answer, Call, Finish, Message, Prompt, Usage};
+use crate::model::{Answer, Call, Finish, Message, Prompt};
+use crate::plans::{Filing, Plans};
 use crate::policy::Policy;
 use crate::results;
 use crate::search::Found;
-use crate::sendable::{self, Sendable};
+use crate::sendable;
 use crate::source::{DraftError, Source, Stop};
 use crate::tools::{self, Escalation, Response, ToolCall, ToolError};
 
@@ -19,34 +18,8 @@ const MOST_ROUNDS: usize = 8;
 const MOST_CALLS: usize = 20;
 /// Rounds with calls that cannot be carried out: the first may be mended.
 const MOST_BROKEN: usize = 1;
-/// Characters of a text or of arguments.
-const ANSWER_CHARS: usize = 50_000;
 /// Tickets that one call lists.
 const MOST_TICKETS: u32 = 20;
-
-/// What the model plans for the turn's one transaction.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Plans {
-    pub(crate) response: Option<Sendable>,
-    pub(crate) escalation: Option<Escalation>,
-    pub(crate) ticket: Option<Filing>,
-    /// Why the last words that were proposed may not be sent.
-    pub(crate) refused: Option<String>,
-}
-
-/// What a model says of the ticket.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Filing {
-    pub(crate) subject: String,
-    pub(crate) category: contract::Category,
-    pub(crate) priority: contract::Priority,
-}
-
-impl Plans {
-    fn are_concluded(&self) -> bool {
-        self.response.is_some() || self.escalation.is_some()
-    }
-}
 
 /// The rounds of one turn.
 pub(crate) struct Rounds<'a, S> {
@@ -296,37 +269,4 @@ fn query(call: &Result<ToolCall, ToolError>) -> Option<String> {
         Ok(ToolCall::SearchKnowledgeBase { query }) => Some(query.clone()),
         _ => None,
     }
-}
-
-/// The answer without what no table can hold, cut where it is longer than any use.
-fn storable(answer: Answer) -> Answer {
-    let text = |text: &str| shortened(&text.replace('\0', "\u{fffd}"), ANSWER_CHARS);
-    let call = |call: Call| Call {
-        name: text(&call.name),
-        // Also where it is written as in JSON: the arguments are read later.
-        arguments: text(&call.arguments.replace("\\u0000", "\\ufffd")),
-        ..call
-    };
-    Answer {
-        text: answer.text.as_deref().map(text),
-        calls: answer.calls.into_iter().map(call).collect(),
-        ..answer
-    }
-}
-
-fn add(all: &mut Usage, one: Usage) {
-    all.prompt_tokens = all.prompt_tokens.saturating_add(one.prompt_tokens);
-    all.cached_tokens = all.cached_tokens.saturating_add(one.cached_tokens);
-    all.completion_tokens = all.completion_tokens.saturating_add(one.completion_tokens);
-    all.cost_micro_usd = match (all.cost_micro_usd, one.cost_micro_usd) {
-        (Some(all), Some(one)) => Some(all.saturating_add(one)),
-        (all, one) => all.or(one),
-    };
-}
-
-/// SHA-256 of the messages as JSON, in hexadecimal.
-fn hash(messages: &[Message]) -> String {
-    // Strings and enums of them always serialize.
-    let json = serde_json::to_vec(messages).unwrap_or_default();
-    Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
 }

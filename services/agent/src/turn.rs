@@ -1,29 +1,29 @@
 //! One turn at a time per conversation, across replicas. An event is a wake-up; the
 //! row is the truth: whoever commits first wins, the other finds its draft stale.
 
+mod notes;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use bus::{Failure, Handler, Outcome, Received, Record};
+use bus::{Failure, Handler, Outcome, Received};
 use chassis::clock;
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{Channel, ConversationId, ReplyId, TicketEvent};
+use contract::{Channel, ConversationId, TicketEvent};
 use futures::FutureExt as _;
 use sqlx::PgPool;
-use store::due_turns::{self, Wait};
 use store::outbox::OutboxPublisher;
-use store::turns::{self, Committed, Snapshot, Turn};
+use store::turns::{Committed, Snapshot, Turn};
 
 use crate::draft::Decider;
 use crate::effects::{self, Covered};
 use crate::knowledge::Lexicon;
 use crate::log::{Bounds, Inputs, TurnLog};
-use crate::model::{Model, ModelError};
+use crate::model::Model;
 use crate::outage::{self, Patience};
 use crate::policy::Reader;
-use crate::reply::format_reply;
 use crate::source::{DraftError, Live};
 use crate::statements::Statements;
 use crate::steps::Step;
@@ -211,63 +211,6 @@ impl<M: Model> Agent<M> {
             self.statements.steps.timed(Step::Publish, publishing).await?;
         }
         Ok(committed)
-    }
-
-    async fn note_for_person(&self, now: &Snapshot) -> Result<(), Failure> {
-        let policy = &self.decider.policy;
-        let person = now.person.as_deref().unwrap_or("A person from our team");
-        let text = policy.replies.texts(now.channel).person_notice.replace("{person}", person);
-        let parts = format_reply(policy, &Inputs::of(now), "", &text, "", "");
-        self.note(now, effects::person_notice(now, parts, clock::now())).await
-    }
-
-    /// Says a fixed text, once for its id.
-    async fn note(&self, now: &Snapshot, note: (ReplyId, Record)) -> Result<(), Failure> {
-        let (reply, record) = note;
-        let id = now.conversation_id;
-        let owner = if now.is_with_person { "person" } else { "agent" };
-        if turns::note(&self.pool, id, owner, now.owner_epoch, reply, &record).await? {
-            self.outbox.publish(vec![record]).await?;
-        }
-        Ok(())
-    }
-
-    /// Leaves the turn to a later time, since the model gives no answer now.
-    async fn wait(
-        &self,
-        now: &Snapshot,
-        patience: Patience,
-        error: &ModelError,
-    ) -> Result<Outcome, Failure> {
-        let (Some(covered), Some(newest)) = (Covered::of(now), now.messages.last()) else {
-            return Ok(Outcome::Done);
-        };
-        if matches!(patience, Patience::Strained { .. }) && !now.replies_are_used_up {
-            let policy = &self.decider.policy;
-            let text = &policy.replies.texts(now.channel).holding;
-            let parts = format_reply(policy, &Inputs::of(now), "", text, "", "");
-            self.note(now, effects::holding_note(now, covered, parts, clock::now())).await?;
-        }
-        let wait = Wait {
-            conversation_id: now.conversation_id,
-            seq: newest.seq,
-            at_least: error.after.unwrap_or_default(),
-            at_most: patience.left(),
-        };
-        let Some(until) = due_turns::wait(&self.pool, wait).await? else {
-            return Ok(Outcome::Done);
-        };
-        tracing::warn!(
-            conversation.id = %now.conversation_id,
-            model.fault = ?error.fault,
-            wait.attempt = until.attempts,
-            wait.ms = until.wait.as_millis(),
-            "the model gave no answer and the turn waits"
-        );
-        match until.is_kept_by_row {
-            true => Ok(Outcome::Done),
-            false => Ok(Outcome::DeferUntil(clock::now() + until.wait)),
-        }
     }
 
     /// The end of a turn that failed for good: a person takes over.
