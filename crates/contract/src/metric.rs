@@ -48,6 +48,8 @@ pub struct TurnFinished {
     pub duration_us: u64,
     pub prompt_tokens: u32,
     pub completion_tokens: u32,
+    /// The customer's mood, from -1 to 1; `None` where no words were read.
+    pub sentiment: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +132,7 @@ impl Event for MetricFact {
                 duration_us: turn.duration_us,
                 prompt_tokens: turn.prompt_tokens,
                 completion_tokens: turn.completion_tokens,
+                sentiment: turn.sentiment,
             }),
             Fact::FirstReplyDelivered { latency_us } => {
                 WireFact::FirstReplyDelivered(wire::FirstReplyDelivered { latency_us: *latency_us })
@@ -162,6 +165,7 @@ impl Event for MetricFact {
                 duration_us: turn.duration_us,
                 prompt_tokens: turn.prompt_tokens,
                 completion_tokens: turn.completion_tokens,
+                sentiment: turn.sentiment,
             }),
             WireFact::FirstReplyDelivered(first) => {
                 Fact::FirstReplyDelivered { latency_us: first.latency_us }

@@ -31,6 +31,8 @@ pub struct Counts {
     pub escalated: i64,
     pub failed_sends: i64,
     pub duplicates: i64,
+    /// A turn's mood in thousandths.
+    pub sentiment_milli: Option<i64>,
     /// Latency bucket of a first reply, counted from 1.
     pub first_reply_bucket: Option<i32>,
 }
@@ -75,6 +77,7 @@ pub async fn record(pool: &PgPool, facts: &[NewFact<'_>]) -> Result<u64, Error> 
         .bind(each(facts, |f| f.counts.first_reply_bucket))
         .bind(each(facts, |f| f.counts.turns))
         .bind(FACT_DAYS)
+        .bind(each(facts, |f| f.counts.sentiment_milli))
         .fetch_one(pool)
         .await?;
     Ok(new.unsigned_abs())
@@ -91,9 +94,11 @@ with given as (
     select distinct on (event_id) *
     from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::uuid[], $6::timestamptz[],
                 $7::jsonb[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
-                $12::bigint[], $13::bigint[], $14::bigint[], $15::int[], $16::bigint[])
+                $12::bigint[], $13::bigint[], $14::bigint[], $15::int[], $16::bigint[],
+                $18::bigint[])
         as f(event_id, log_partition, channel, kind, conversation_id, event_time, fact, received,
-             answered, no_answer, with_outcome, escalated, failed_sends, duplicates, bucket, turns)
+             answered, no_answer, with_outcome, escalated, failed_sends, duplicates, bucket, turns,
+             mood)
     where event_time >= app_now() - make_interval(days => $17)
     order by event_id
 ), inserted as (
@@ -118,15 +123,17 @@ with given as (
            sum(turns) as turns,
            sum(with_outcome) as with_outcome, sum(escalated) as escalated,
            sum(failed_sends) as failed_sends, sum(duplicates) as duplicates,
+           count(mood) as moods, coalesce(sum(mood), 0) as mood,
            max(bucket) as last_bucket,
            max(event_time) filter (where received > 0) as last_received_at
     from fresh group by minute, channel, log_partition
 ), rolled as (
     insert into agent_metrics as a
         (minute, channel, log_partition, received, answered, no_answer, turns, with_outcome,
-         escalated, failed_sends, duplicates, first_replies, last_received_at)
+         escalated, failed_sends, duplicates, sentiment_count, sentiment_sum_milli,
+         first_replies, last_received_at)
     select s.minute, s.channel, s.log_partition, s.received, s.answered, s.no_answer, s.turns,
-           s.with_outcome, s.escalated, s.failed_sends, s.duplicates,
+           s.with_outcome, s.escalated, s.failed_sends, s.duplicates, s.moods, s.mood,
            array(select coalesce(b.replies, 0)
                  from generate_series(1, s.last_bucket) as n
                  left join buckets b on (b.minute, b.channel, b.log_partition, b.bucket)
@@ -144,6 +151,8 @@ with given as (
         escalated = a.escalated + excluded.escalated,
         failed_sends = a.failed_sends + excluded.failed_sends,
         duplicates = a.duplicates + excluded.duplicates,
+        sentiment_count = a.sentiment_count + excluded.sentiment_count,
+        sentiment_sum_milli = a.sentiment_sum_milli + excluded.sentiment_sum_milli,
         first_replies = array(
             select coalesce(older, 0) + coalesce(newer, 0)
             from unnest(a.first_replies, excluded.first_replies)

@@ -155,6 +155,7 @@ pub fn turn_finished(conversation_id: ConversationId, outcome: TurnOutcome) -> M
         duration_us: 1_500,
         prompt_tokens: 0,
         completion_tokens: 0,
+        sentiment: None,
     };
     fact(conversation_id, "turn-finished", Fact::TurnFinished(turn))
 }

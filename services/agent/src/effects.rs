@@ -117,6 +117,7 @@ fn fact(
             duration_us,
             prompt_tokens: log.usage.prompt_tokens,
             completion_tokens: log.usage.completion_tokens,
+            sentiment: Some(log.reading.sentiment.score),
         }),
     }
 }

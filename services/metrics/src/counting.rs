@@ -53,6 +53,11 @@ fn counts(fact: &Fact) -> Counts {
     }
 }
 
+/// A sum of whole numbers is the same in any order.
+fn milli(sentiment: f64) -> i64 {
+    (sentiment.clamp(-1.0, 1.0) * 1_000.0).round() as i64
+}
+
 fn turn_counts(turn: &TurnFinished) -> Counts {
     let messages = i64::from(turn.messages);
     let if_outcome = |outcome| if turn.outcome == outcome { messages } else { 0 };
@@ -62,6 +67,7 @@ fn turn_counts(turn: &TurnFinished) -> Counts {
         turns: 1,
         with_outcome: turn.first_outcome.into(),
         escalated: turn.first_hand_over.into(),
+        sentiment_milli: turn.sentiment.map(milli),
         ..Counts::default()
     }
 }

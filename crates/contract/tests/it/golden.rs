@@ -193,19 +193,20 @@ fn outgoing_events() {
 #[test]
 fn metric_facts() {
     check("message_received", &metric(Fact::MessageReceived));
-    check(
-        "turn_finished",
-        &metric(Fact::TurnFinished(TurnFinished {
-            outcome: TurnOutcome::HandedOver,
-            category: Some(Category::Billing),
-            messages: 2,
-            first_outcome: true,
-            first_hand_over: true,
-            duration_us: 12_345,
-            prompt_tokens: 100,
-            completion_tokens: 20,
-        })),
-    );
+    let turn = TurnFinished {
+        outcome: TurnOutcome::HandedOver,
+        category: Some(Category::Billing),
+        messages: 2,
+        first_outcome: true,
+        first_hand_over: true,
+        duration_us: 12_345,
+        prompt_tokens: 100,
+        completion_tokens: 20,
+        sentiment: None,
+    };
+    check("turn_finished", &metric(Fact::TurnFinished(turn.clone())));
+    let with_mood = TurnFinished { sentiment: Some(-0.5), ..turn };
+    check("turn_finished_with_mood", &metric(Fact::TurnFinished(with_mood)));
     check("first_reply_delivered", &metric(Fact::FirstReplyDelivered { latency_us: 1_500_000 }));
     check("send_failed", &metric(Fact::SendFailed { reason: "63016".to_owned() }));
     check("duplicate_ignored", &metric(Fact::DuplicateIgnored));

@@ -33,6 +33,7 @@ fn conversation(n: i64, at: DateTime<Utc>) -> Vec<MetricFact> {
             duration_us: 1_000,
             prompt_tokens: 0,
             completion_tokens: 0,
+            sentiment: Some(-0.25),
         })
     };
     let latency_us = 1_500 + (n.unsigned_abs() * 7_919_000) % 90_000_000;
@@ -107,7 +108,7 @@ async fn recomputed(pool: &PgPool, channel: &str) -> Value {
         "escalation_rate": escalated as f64 / outcomes as f64,
         "p50_ms": ms(50),
         "p95_ms": ms(95),
-        "mean_sentiment": null,
+        "mean_sentiment": -0.25,
         "failed_sends": failed,
     })
 }
