@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::draft::decide_again;
 use crate::log::{FORMAT, TurnLog};
@@ -31,6 +32,22 @@ pub enum ReplayError {
     Log(#[from] LogError),
 }
 
+/// A log as it is kept: with a digest of each part, because a decision does not depend
+/// on every byte that it read.
+pub fn sealed(log: &TurnLog) -> Result<Value, serde_json::Error> {
+    let mut log = serde_json::to_value(log)?;
+    if let Value::Object(parts) = &mut log {
+        let digests = parts.iter().map(|(part, value)| {
+            let digest = Sha256::digest(value.to_string());
+            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            (part.clone(), Value::String(digest))
+        });
+        let digests = digests.collect();
+        parts.insert("digests".to_owned(), Value::Object(digests));
+    }
+    Ok(log)
+}
+
 /// Decides a logged turn again, without a model, a database or a clock. Returns every
 /// place that differs; none where the decision is the same byte for byte.
 pub async fn replay(policy: Arc<Policy>, logged: &Value) -> Result<Vec<Difference>, ReplayError> {
@@ -39,7 +56,7 @@ pub async fn replay(policy: Arc<Policy>, logged: &Value) -> Result<Vec<Differenc
         return Err(ReplayError::Format(other));
     }
     let log: TurnLog = serde_json::from_value(logged.clone())?;
-    let again = serde_json::to_value(decide_again(policy, &log).await?)?;
+    let again = sealed(&decide_again(policy, &log).await?)?;
     let mut differences = Vec::new();
     compare("", Some(logged), Some(&again), &mut differences);
     Ok(differences)

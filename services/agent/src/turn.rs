@@ -24,6 +24,7 @@ use crate::log::{Bounds, Inputs, TurnLog};
 use crate::model::Model;
 use crate::outage::{self, Patience};
 use crate::policy::Reader;
+use crate::replay;
 use crate::source::{DraftError, Live};
 use crate::statements::Statements;
 use crate::steps::Step;
@@ -191,7 +192,7 @@ impl<M: Model> Agent<M> {
             subject: draft.subject.clone(),
             model: log.model.clone(),
             policy_hash: log.policy.clone(),
-            log: serde_json::to_value(log).map_err(|error| Failure::Retry(error.into()))?,
+            log: replay::sealed(log).map_err(|error| Failure::Retry(error.into()))?,
             prompt_tokens: log.usage.prompt_tokens,
             cached_tokens: log.usage.cached_tokens,
             completion_tokens: log.usage.completion_tokens,

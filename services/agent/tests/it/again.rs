@@ -25,7 +25,7 @@ async fn logged(pool: &PgPool, id: ConversationId) -> Value {
 async fn again(log: &Value, policy: Arc<Policy>) -> Result<Value, agent::LogError> {
     let log: TurnLog = serde_json::from_value(log.clone()).unwrap();
     let log = agent::decide_again(policy, &log).await?;
-    Ok(serde_json::to_value(log).unwrap())
+    Ok(agent::replay::sealed(&log).unwrap())
 }
 
 async fn is_decided_again<M: Model>(pool: &PgPool, id: ConversationId, model: M) -> Value {
@@ -109,6 +109,7 @@ async fn a_changed_log_or_policy_decides_differently(pool: PgPool) {
         ("/inputs/messages/0/body", json!("How do I export a board as JSON?")),
         ("/searches/0/query", json!("something else")),
         ("/searches/0/found/0/body", json!("Another article.")),
+        ("/searches/0/found/1/body", json!("An article that nobody cites.")),
         ("/searches/1/found/0/relevance", json!(0.999)),
         ("/rounds/1/answer/calls/0/arguments", json!("{\"text\": \"Hello\"}")),
         ("/rounds/0/results/0/content", json!("{}")),
