@@ -4,6 +4,7 @@
 mod cache;
 mod minilm;
 mod recent;
+mod uncased;
 mod worker;
 
 use std::path::PathBuf;

@@ -11,6 +11,7 @@ use rten_tensor::{NdTensor, Tensor};
 use rten_text::tokenizer::{EncodeOptions, Tokenizer};
 use tokio::sync::mpsc;
 
+use crate::uncased::Uncased;
 use crate::{Error, MiniLm, Vector};
 
 /// More text than this holds more tokens than are read; it need not be cut into them.
@@ -62,6 +63,7 @@ impl Workshop {
     /// Works until nobody can hand in a text any more.
     pub(crate) fn work(&self) {
         let Ok(tokenizer) = Tokenizer::from_json(&self.tokenizer) else { return };
+        let tokenizer = tokenizer.with_normalizer(Box::new(Uncased::new()));
         // By default the network would take every core for each text.
         let pool = Arc::new(ThreadPool::with_num_threads(1));
         let options = RunOptions::default().with_thread_pool(Some(pool));

@@ -1,6 +1,15 @@
-//! The knowledge base: articles in chunks with versions, and the index of their words.
+//! The knowledge base: articles in chunks with versions, found by their words and by
+//! their meaning.
+
+mod gaps;
+pub(crate) mod lookup;
+mod vectors;
 
 use sqlx::{FromRow, PgConnection, PgExecutor};
+
+pub use gaps::{Gap, forget_gaps, gaps, note_gap};
+pub use lookup::{Lookup, Near, Posting, look_up};
+pub use vectors::{ChunkVectors, Space, embedded, keep_vectors, without_vectors};
 
 use crate::Error;
 
@@ -13,6 +22,8 @@ pub struct Chunk {
     pub title: String,
     pub heading: String,
     pub body: String,
+    /// Other ways to ask for it; found by, never shown.
+    pub asked_as: Vec<String>,
     pub content_hash: Vec<u8>,
 }
 
@@ -63,16 +74,19 @@ async fn retire(connection: &mut PgConnection, chunks: &[Chunk]) -> Result<Vec<S
 
 async fn add(connection: &mut PgConnection, chunks: &[Chunk]) -> Result<Vec<String>, Error> {
     let column = |field: fn(&Chunk) -> &str| -> Vec<&str> { chunks.iter().map(field).collect() };
+    let asked_as: Vec<String> = chunks.iter().map(|chunk| chunk.asked_as.join("\n")).collect();
     let hashes: Vec<&[u8]> = chunks.iter().map(|chunk| chunk.content_hash.as_slice()).collect();
     let fresh = sqlx::query_scalar(
         "insert into knowledge_base
-             (chunk_id, version, article, title, heading, body, content_hash)
+             (chunk_id, version, article, title, heading, body, asked_as, content_hash)
          select given.chunk_id,
                 1 + coalesce((select max(version) from knowledge_base old
                               where old.chunk_id = given.chunk_id), 0),
-                given.article, given.title, given.heading, given.body, given.content_hash
-         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[])
-              as given (chunk_id, article, title, heading, body, content_hash)
+                given.article, given.title, given.heading, given.body,
+                given.asked_as, given.content_hash
+         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+                     $7::bytea[])
+              as given (chunk_id, article, title, heading, body, asked_as, content_hash)
          where not exists (select from knowledge_base k
                            where k.chunk_id = given.chunk_id and k.is_current)
          returning chunk_id",
@@ -82,41 +96,12 @@ async fn add(connection: &mut PgConnection, chunks: &[Chunk]) -> Result<Vec<Stri
     .bind(column(|chunk| &chunk.title))
     .bind(column(|chunk| &chunk.heading))
     .bind(column(|chunk| &chunk.body))
+    .bind(asked_as)
     .bind(hashes)
     .fetch_all(connection)
     .await?;
     Ok(fresh)
 }
-
-/// A word as the index knows it, with the chunks that have it.
-#[derive(Debug, Clone, PartialEq, FromRow)]
-pub struct Posting {
-    /// The word that was looked up; one word may have several lexemes.
-    pub word: String,
-    pub lexeme: String,
-    /// Numbers of chunks. Beside each stands its article, called by the lowest number
-    /// among its chunks, and how much of the chunk is about the word, 0 to 1.
-    pub chunks: Vec<i32>,
-    pub articles: Vec<i32>,
-    pub weights: Vec<f64>,
-    /// How many chunks there are in all; 0 for a lexeme that none has.
-    pub of_chunks: i32,
-}
-
-/// Looks words up in the index. One that says nothing (a stop word) is missing.
-pub async fn look_up(executor: impl PgExecutor<'_>, words: &[&str]) -> Result<Vec<Posting>, Error> {
-    let postings = sqlx::query_as(LOOK_UP).bind(words).fetch_all(executor).await?;
-    Ok(postings)
-}
-
-pub(crate) const LOOK_UP: &str = "
-select asked.word, found.lexeme, coalesce(t.chunks, '{}') as chunks,
-    coalesce(t.articles, '{}') as articles, coalesce(t.weights, '{}') as weights,
-    coalesce(t.of_chunks, 0) as of_chunks
-from unnest($1::text[]) as asked (word)
-cross join lateral unnest(to_tsvector('english', asked.word)) as found
-left join lateral (
-    select * from knowledge_terms where lexeme = found.lexeme limit 1) as t on true";
 
 /// A chunk as a search returns it.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]

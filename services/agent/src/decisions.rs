@@ -130,6 +130,8 @@ fn found(relevance: f64) -> Vec<Found> {
         heading: "Limits".to_owned(),
         body: "The limits stand on the page of the plans.".to_owned(),
         relevance,
+        by_words: 0.5,
+        by_meaning: 0.5,
     }]
 }
 

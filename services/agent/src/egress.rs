@@ -212,6 +212,8 @@ mod tests {
             heading: String::new(),
             body: "Call +1 555 010 9999 or write to help@taskflow.example.".to_owned(),
             relevance: 1.0,
+            by_words: 0.5,
+            by_meaning: 0.5,
         };
         let known =
             Known { own: vec![own], articles: &[found], instructions: INSTRUCTIONS, hands_over };

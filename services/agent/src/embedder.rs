@@ -3,11 +3,14 @@
 
 use std::path::PathBuf;
 
+use chassis::SettingsError;
+use chassis::settings::OutboundSettings;
 use contract::{Classified, FailureClass};
 use embeddings::{MiniLm, Vector};
+use store::knowledge::Space;
 
 use crate::model::ModelError;
-use crate::openai;
+use crate::openai::{self, RemoteSettings};
 
 /// Where vectors come from.
 #[derive(Debug, Clone, clap::Args)]
@@ -15,6 +18,25 @@ pub struct EmbedderSettings {
     /// Folder with the files of the local embedding model, as `make setup` fetches them
     #[arg(long, env = "FTE_EMBEDDING_FOLDER", default_value = ".runtime/minilm")]
     pub embedding_folder: PathBuf,
+}
+
+/// All that an embedder needs, where there is no agent around it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct EmbeddingSettings {
+    #[command(flatten)]
+    pub embedder: EmbedderSettings,
+    #[command(flatten)]
+    pub remote: RemoteSettings,
+    #[command(flatten)]
+    pub outbound: OutboundSettings,
+}
+
+impl EmbeddingSettings {
+    /// The embedder that an agent with the same settings has.
+    pub fn open(&self) -> Result<Embedder, SettingsError> {
+        let server = self.remote.embeddings(self.outbound)?;
+        Embedder::open(&self.embedder, server.as_ref()).map_err(|e| SettingsError(e.to_string()))
+    }
 }
 
 /// What turns texts into vectors; clones share it.
@@ -63,6 +85,17 @@ impl Embedder {
             Self::Local(_) => Some(MiniLm::DIMENSION),
             Self::Server(model) => model.dimension(),
         }
+    }
+
+    /// Which stored vectors may be compared with these. A server that has not answered yet
+    /// is asked for a vector, to see its dimension.
+    pub(crate) async fn space(&self) -> Result<Space<'_>, EmbedderError> {
+        let dimension = match self.dimension() {
+            Some(dimension) => dimension,
+            None => self.embed(vec!["dimension".to_owned()]).await?.first().map_or(0, Vec::len),
+        };
+        let dimension = i32::try_from(dimension).unwrap_or(i32::MAX);
+        Ok(Space { model: self.name(), dimension })
     }
 
     /// The vectors of texts in their order, each of length 1.

@@ -58,6 +58,8 @@ pub(crate) async fn resolve_idle(pool: PgPool, shutdown: CancellationToken) -> a
     store::jobs::run(pool.clone(), IDLE_CLOSE, shutdown, || async {
         let resolved = due_turns::resolve_idle(&pool).await?;
         tracing::info!(conversations.resolved = resolved, "idle conversations are resolved");
+        let forgotten = store::knowledge::forget_gaps(&pool).await?;
+        tracing::debug!(gaps.forgotten = forgotten, "old questions are removed");
         anyhow::Ok(())
     })
     .await

@@ -9,7 +9,8 @@ use sqlx::PgPool;
 use tokio::time::Instant;
 
 use crate::draft::Decider;
-use crate::knowledge::Lexicon;
+use crate::embedder::Embedder;
+use crate::knowledge::Searcher;
 use crate::log::{Bounds, InputMessage, Inputs, TurnLog};
 use crate::model::Model;
 use crate::policy::Reader;
@@ -24,19 +25,25 @@ pub struct Judge<M> {
     statements: Statements,
     reader: Reader,
     decider: Decider,
-    lexicon: Lexicon,
+    searcher: Searcher,
     model: M,
     settings: TurnSettings,
 }
 
 impl<M: Model> Judge<M> {
-    pub fn new(pool: PgPool, reader: Reader, model: M, settings: TurnSettings) -> Self {
+    pub fn new(
+        pool: PgPool,
+        reader: Reader,
+        embedder: Embedder,
+        model: M,
+        settings: TurnSettings,
+    ) -> Self {
         let policy = Arc::clone(reader.policy());
         let bounds =
             Bounds { tokens: settings.model_tokens, completion_tokens: MOST_COMPLETION_TOKENS };
         Self {
             statements: Statements::new(&pool),
-            lexicon: Lexicon::new(&policy.search),
+            searcher: Searcher::new(&policy, embedder),
             decider: Decider::new(policy, bounds),
             pool,
             reader,
@@ -64,7 +71,7 @@ impl<M: Model> Judge<M> {
     fn live(&self) -> Live<'_, M> {
         Live {
             reader: &self.reader,
-            lexicon: &self.lexicon,
+            searcher: &self.searcher,
             statements: &self.statements,
             pool: &self.pool,
             model: &self.model,

@@ -53,7 +53,7 @@ use tokio::task::JoinSet;
 pub use any_model::{AnyModel, ModelSettings, Provider};
 pub use builtin::Builtin;
 pub use draft::decide_again;
-pub use embedder::{Embedder, EmbedderSettings};
+pub use embedder::{Embedder, EmbedderSettings, EmbeddingSettings};
 pub use judge::Judge;
 pub use logged::LogError;
 pub use model::{
@@ -124,7 +124,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         "the agent starts"
     );
     let reader = Reader::by_patterns(policy);
-    let agent = Agent::new(pool.clone(), outbox, reader, model, settings);
+    let agent = Agent::new(pool.clone(), outbox, reader, embedder, model, settings);
 
     let mut tasks = JoinSet::new();
     let shutdown = context.shutdown.clone();

@@ -10,7 +10,8 @@ use sqlx::PgPool;
 use store::turn_context::{self, Earlier, KnownTicket};
 use tokio::time::{Instant, timeout_at};
 
-use crate::knowledge::Lexicon;
+use crate::embedder::EmbedderError;
+use crate::knowledge::Searcher;
 use crate::log::Inputs;
 use crate::logged::LogError;
 use crate::model::{Answer, Model, ModelError, ModelFault, Prompt};
@@ -48,6 +49,13 @@ impl From<ReadError> for DraftError {
     fn from(error: ReadError) -> Self {
         let fault = ModelFault::Unavailable;
         Self::Model(ModelError { fault, after: None, source: error.into() })
+    }
+}
+
+impl From<EmbedderError> for DraftError {
+    /// As for a reading: the turn waits.
+    fn from(error: EmbedderError) -> Self {
+        ReadError(error.into()).into()
     }
 }
 
@@ -98,7 +106,7 @@ const MOST_EARLIER: i64 = 10;
 /// The database and the model, for one turn.
 pub(crate) struct Live<'a, M> {
     pub(crate) reader: &'a Reader,
-    pub(crate) lexicon: &'a Lexicon,
+    pub(crate) searcher: &'a Searcher,
     pub(crate) statements: &'a Statements,
     pub(crate) pool: &'a PgPool,
     pub(crate) model: &'a M,
@@ -123,13 +131,17 @@ impl<M: Model> Source for Live<'_, M> {
     }
 
     async fn search(&self, queries: &[String]) -> Result<Vec<Vec<Found>>, DraftError> {
-        let terms = queries.iter().map(|query| self.lexicon.terms(query));
-        let found = terms.map(|terms| self.statements.search(terms));
-        let mut found = futures::future::try_join_all(found).await?;
-        for found in found.iter_mut().flatten() {
-            found.relevance = rounded(found.relevance);
-        }
-        Ok(found)
+        let search = async |query: &String| -> Result<Vec<Found>, DraftError> {
+            let question = self.searcher.question(query).await?;
+            let mut found = self.statements.search(question).await?;
+            for found in &mut found {
+                for score in [&mut found.relevance, &mut found.by_words, &mut found.by_meaning] {
+                    *score = rounded(*score);
+                }
+            }
+            Ok(found)
+        };
+        futures::future::try_join_all(queries.iter().map(search)).await
     }
 
     async fn earlier(&self) -> Result<Vec<Earlier>, DraftError> {

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::TURNS;
 use crate::connections::Connections;
 use crate::knowledge::CHUNKS_PER_TURN;
-use crate::search::{self, Found, Term};
+use crate::search::{self, Found, Question};
 use crate::steps::{Step, Steps};
 
 /// How soon one statement follows another of its kind. What comes meanwhile goes
@@ -91,8 +91,8 @@ impl Statements {
     }
 
     /// The chunks nearest to a question.
-    pub(crate) async fn search(&self, terms: Vec<Term>) -> Result<Vec<Found>, StatementError> {
-        self.steps.timed(Step::Search, ask(&self.searches, terms)).await
+    pub(crate) async fn search(&self, question: Question) -> Result<Vec<Found>, StatementError> {
+        self.steps.timed(Step::Search, ask(&self.searches, question)).await
     }
 
     /// Writes down all that a turn decided, if what it has read still holds.
@@ -178,13 +178,13 @@ impl Statement for Read {
 struct Search;
 
 impl Statement for Search {
-    type Input = Vec<Term>;
+    type Input = Question;
     type Output = Vec<Found>;
 
     async fn run(
         self,
         connection: &mut PgConnection,
-        inputs: &[Vec<Term>],
+        inputs: &[Question],
     ) -> Result<Vec<Vec<Found>>, store::Error> {
         search::search(connection, inputs, CHUNKS_PER_TURN).await
     }

@@ -19,7 +19,8 @@ use store::turns::{Committed, Snapshot, Turn};
 
 use crate::draft::Decider;
 use crate::effects::{self, Covered};
-use crate::knowledge::Lexicon;
+use crate::embedder::Embedder;
+use crate::knowledge::{Searcher, gap_of};
 use crate::log::{Bounds, Inputs, TurnLog};
 use crate::model::Model;
 use crate::outage::{self, Patience};
@@ -61,7 +62,7 @@ pub struct Agent<M> {
     outbox: OutboxPublisher,
     reader: Reader,
     decider: Decider,
-    lexicon: Lexicon,
+    searcher: Searcher,
     model: M,
     settings: TurnSettings,
 }
@@ -71,16 +72,17 @@ impl<M: Model> Agent<M> {
         pool: PgPool,
         outbox: OutboxPublisher,
         reader: Reader,
+        embedder: Embedder,
         model: M,
         settings: TurnSettings,
     ) -> Self {
         let statements = Statements::new(&pool);
         let policy = Arc::clone(reader.policy());
-        let lexicon = Lexicon::new(&policy.search);
+        let searcher = Searcher::new(&policy, embedder);
         let bounds =
             Bounds { tokens: settings.model_tokens, completion_tokens: MOST_COMPLETION_TOKENS };
         let decider = Decider::new(policy, bounds);
-        Self { pool, statements, outbox, reader, decider, lexicon, model, settings }
+        Self { pool, statements, outbox, reader, decider, searcher, model, settings }
     }
 
     async fn answer(&self, event: &TicketEvent) -> Result<Outcome, Failure> {
@@ -148,7 +150,7 @@ impl<M: Model> Agent<M> {
     async fn decide(&self, now: &Snapshot) -> Result<TurnLog, DraftError> {
         let live = Live {
             reader: &self.reader,
-            lexicon: &self.lexicon,
+            searcher: &self.searcher,
             statements: &self.statements,
             pool: &self.pool,
             model: &self.model,
@@ -210,8 +212,30 @@ impl<M: Model> Agent<M> {
             );
             let publishing = self.outbox.publish(records);
             self.statements.steps.timed(Step::Publish, publishing).await?;
+            self.note_gap(now, covered, log).await;
         }
         Ok(committed)
+    }
+
+    /// Remembers a question for which there was no article. Nothing depends on it.
+    async fn note_gap(&self, now: &Snapshot, covered: Covered, log: &TurnLog) {
+        let Some(gap) = gap_of(log, self.decider.policy.search.answer_from) else { return };
+        let (turn, conversation) = (covered.turn.into(), now.conversation_id);
+        let noted = store::knowledge::note_gap(
+            &self.pool,
+            turn,
+            conversation,
+            &gap.question,
+            gap.relevance,
+        );
+        if let Err(error) = noted.await {
+            let error = anyhow::Error::new(error);
+            tracing::warn!(
+                turn.id = %turn,
+                error.cause_chain = format!("{error:#}"),
+                "the question is not among the gaps"
+            );
+        }
     }
 
     /// The end of a turn that failed for good: a person takes over.

@@ -87,6 +87,22 @@ async fn a_long_text_is_cut_at_256_tokens_and_an_empty_one_has_a_vector() {
 }
 
 #[tokio::test]
+async fn odd_texts_have_vectors_too() {
+    let texts = [
+        "antidisestablishmentarianismuswissenschaften",
+        "qzxjkvwqzxjkvw",
+        "\u{1f44d}\u{fe0f}",
+        "\u{200b}\u{0}",
+        "導出ボード",
+        "\u{65e}\u{65e}",
+    ];
+
+    for (text, vector) in texts.iter().zip(embed(&texts).await) {
+        assert!((likeness(&vector, &vector) - 1.0).abs() < 1e-5, "{text:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_missing_file_is_named_with_what_brings_it() {
     let folder = tempfile::tempdir().unwrap();
 

@@ -1,7 +1,9 @@
 //! The knowledge base, loaded anew while a search is under way.
 
 use sqlx::PgPool;
-use store::knowledge::{self, Chunk};
+use store::knowledge::{self, Chunk, ChunkVectors, Near, Space};
+
+const SPACE: Space<'static> = Space { model: "m", dimension: 2 };
 
 fn chunk(body: &str) -> Chunk {
     Chunk {
@@ -10,6 +12,7 @@ fn chunk(body: &str) -> Chunk {
         title: "Export a board".to_owned(),
         heading: "How".to_owned(),
         body: body.to_owned(),
+        asked_as: Vec::new(),
         content_hash: body.as_bytes().to_vec(),
     }
 }
@@ -23,13 +26,63 @@ async fn load(pool: &PgPool, chunk: Chunk) {
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn what_was_looked_up_is_found_as_it_was_also_after_the_next_load(pool: PgPool) {
     load(&pool, chunk("Choose CSV.")).await;
-    let looked_up = knowledge::look_up(&pool, &["csv"]).await.unwrap();
+    let looked_up = knowledge::look_up(&pool, &["csv"], SPACE, &[]).await.unwrap().postings;
 
     load(&pool, chunk("Choose JSON.")).await;
 
     let found = knowledge::sections(&pool, &looked_up[0].chunks).await.unwrap();
     let found: Vec<_> = found.iter().map(|section| (&*section.body, section.version)).collect();
     assert_eq!(found, [("Choose CSV.", 1)]);
-    let again = knowledge::look_up(&pool, &["csv"]).await.unwrap();
+    let again = knowledge::look_up(&pool, &["csv"], SPACE, &[]).await.unwrap().postings;
     assert!(again[0].chunks.is_empty(), "{again:?}");
+}
+
+async fn load_with_vectors(pool: &PgPool, chunks: &[Chunk], space: Space<'_>, vectors: &[&[f32]]) {
+    let mut transaction = pool.begin().await.unwrap();
+    knowledge::replace(&mut transaction, chunks).await.unwrap();
+    let vectors: Vec<_> = chunks
+        .iter()
+        .map(|chunk| ChunkVectors {
+            chunk_id: chunk.chunk_id.clone(),
+            content_hash: chunk.content_hash.clone(),
+            vectors: vectors.iter().map(|vector| vector.to_vec()).collect(),
+        })
+        .collect();
+    knowledge::keep_vectors(&mut transaction, space, &vectors).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn vectors_of_another_model_or_dimension_are_never_compared(pool: PgPool) {
+    let other = Space { model: "n", dimension: 2 };
+    let longer = Space { model: "m", dimension: 3 };
+    let chunk = chunk("Choose CSV.");
+    load_with_vectors(&pool, &[chunk.clone()], other, &[&[1.0, 0.0]]).await;
+    load_with_vectors(&pool, &[chunk.clone()], longer, &[&[1.0, 0.0, 0.0]]).await;
+    let question: &[f32] = &[0.6, 0.8];
+
+    let nothing = knowledge::look_up(&pool, &[], SPACE, &[question]).await.unwrap();
+    load_with_vectors(&pool, &[chunk], SPACE, &[&[1.0, 0.0], &[0.0, 1.0]]).await;
+    let found = knowledge::look_up(&pool, &[], SPACE, &[question, &[1.0, 0.0]]).await.unwrap();
+
+    assert_eq!(nothing.near, [vec![]]);
+    let likeness = |near: &[Near]| (near.len(), (near[0].likeness * 100.0).round() as i32);
+    assert_eq!(
+        found.near.iter().map(|near| likeness(near)).collect::<Vec<_>>(),
+        [(1, 80), (1, 100)]
+    );
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn the_vectors_of_a_changed_chunk_are_missing_until_they_are_added(pool: PgPool) {
+    load_with_vectors(&pool, &[chunk("Choose CSV.")], SPACE, &[&[1.0, 0.0]]).await;
+    let mut connection = pool.acquire().await.unwrap();
+    assert_eq!(knowledge::without_vectors(&mut connection, SPACE).await.unwrap(), 0);
+    assert_eq!(knowledge::embedded(&mut connection, SPACE).await.unwrap(), [b"Choose CSV."]);
+
+    load_with_vectors(&pool, &[chunk("Choose JSON.")], SPACE, &[]).await;
+
+    assert_eq!(knowledge::without_vectors(&mut connection, SPACE).await.unwrap(), 1);
+    let found = knowledge::look_up(&pool, &[], SPACE, &[&[1.0, 0.0]]).await.unwrap();
+    assert_eq!(found.near, [vec![]], "what left the search has no vectors");
 }

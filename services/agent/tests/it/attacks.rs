@@ -155,7 +155,7 @@ async fn load(pool: &PgPool, attacks: &[Attack]) {
             std::fs::write(folder.path().join(format!("{}.md", attack.id)), text).unwrap();
         }
     }
-    agent::knowledge::load_dir(pool, folder.path()).await.unwrap();
+    agent::knowledge::load_dir(pool, crate::support::embedder(), folder.path()).await.unwrap();
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]

@@ -1,10 +1,10 @@
 //! Conversations as identity-resolver leaves them, and an agent with a log that remembers.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use agent::{Agent, Builtin, Model, Policy, Reader, TurnSettings};
+use agent::{Agent, Builtin, Embedder, EmbedderSettings, Model, Policy, Reader, TurnSettings};
 use bus::{Failure, Handler as _, Headers, Outcome, Received};
 use contract::{ConversationId, HandOff, Outgoing, OutgoingBody, Reply, Topic};
 use sqlx::PgPool;
@@ -22,11 +22,22 @@ pub(crate) fn policy_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policy")
 }
 
+/// The local model, loaded once for all tests.
+pub(crate) fn embedder() -> &'static Embedder {
+    static EMBEDDER: LazyLock<Embedder> = LazyLock::new(|| {
+        let runtime = std::env::var_os("FTE_RUNTIME_DIR").map(PathBuf::from);
+        let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.runtime");
+        let embedding_folder = runtime.unwrap_or_else(beside).join("minilm");
+        Embedder::open(&EmbedderSettings { embedding_folder }, None).unwrap()
+    });
+    &EMBEDDER
+}
+
 /// A knowledge base of one article.
 pub(crate) async fn load_article(pool: &PgPool) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("export-data.md"), ARTICLE).unwrap();
-    agent::knowledge::load_dir(pool, folder.path()).await.unwrap();
+    agent::knowledge::load_dir(pool, embedder(), folder.path()).await.unwrap();
 }
 
 /// Sam Doe's conversation with its first message.
@@ -117,7 +128,7 @@ pub(crate) fn agent<M: Model>(pool: &PgPool, model: M) -> (Agent<M>, RecordingPu
         model_tokens: 60_000,
     };
     let reader = Reader::by_patterns(policy());
-    (Agent::new(pool.clone(), outbox, reader, model, settings), publisher)
+    (Agent::new(pool.clone(), outbox, reader, embedder().clone(), model, settings), publisher)
 }
 
 pub(crate) fn builtin(pool: &PgPool) -> (Agent<Builtin>, RecordingPublisher) {

@@ -70,7 +70,7 @@ async fn a_long_article_becomes_parts_in_their_order(pool: PgPool) {
         "# Export a board\n\nHow to export a board.\n\n## Export a board as CSV\n\n{steps}"
     );
     std::fs::write(folder.path().join("export.md"), article).unwrap();
-    agent::knowledge::load_dir(&pool, folder.path()).await.unwrap();
+    agent::knowledge::load_dir(&pool, support::embedder(), folder.path()).await.unwrap();
     let id = whatsapp(&pool, "How do I export a board as CSV?", "[]").await;
     let (agent, publisher) = builtin(&pool);
 

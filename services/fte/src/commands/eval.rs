@@ -148,10 +148,9 @@ async fn judge_tickets(arguments: &Arguments) -> anyhow::Result<Verdict> {
     eprintln!("making a database with the articles of {}", arguments.kb.display());
     let database = Throwaway::create(arguments.database_url.as_ref()).await?;
     let pool = database.pool.clone();
-    eprintln!("{}", kb::load(&pool, &arguments.kb).await?);
-    drop(embedder);
+    eprintln!("{}", kb::load(&pool, &embedder, &arguments.kb).await?);
     let reader = Reader::by_patterns(policy);
-    let judge = Judge::new(pool, reader, model, turn_settings());
+    let judge = Judge::new(pool, reader, embedder, model, turn_settings());
     let verdict = judge_sets(arguments, &sets, &judge).await;
     // It keeps connections, and the pool closes when all have come back.
     drop(judge);

@@ -146,7 +146,7 @@ async fn start_servers(arguments: &Arguments, folder: &DataFolder) -> anyhow::Re
 
 async fn load_knowledge(pool: &PgPool, folder: &Path) -> anyhow::Result<String> {
     if folder.is_dir() {
-        return kb::load(pool, folder).await;
+        return kb::load(pool, &told::embedder()?, folder).await;
     }
     let place = folder.display();
     Ok(format!("no folder {place}: what the database holds stays, see `fte kb load`"))

@@ -1,6 +1,7 @@
 //! What `fte up` tells its services, and the other commands: where everything is, and
 //! the secrets that were given or made up.
 
+use agent::{Embedder, EmbeddingSettings};
 use chassis::settings::{BusKind, KafkaSettings, ProcessSettings};
 use clap::ValueEnum;
 use secrecy::ExposeSecret as _;
@@ -36,10 +37,7 @@ pub(crate) fn settings(
         Some(secret) => settings.set("FTE_SECRET", secret.expose_secret()),
         None => settings.set("FTE_SECRET", folder.secret(SECRET)?),
     }
-    if !is_any_set(&[EMBEDDING_FOLDER]) {
-        let folder = Runtime::locate().minilm();
-        settings.set(EMBEDDING_FOLDER, folder.to_string_lossy());
-    }
+    set_embedding_folder(&mut settings);
     settings.set("PUBLIC_BASE_URL", arguments.public_base_url.as_deref().unwrap_or(url));
     if let Some(tokens) = &arguments.operator_tokens {
         settings.set("OPERATOR_TOKENS", tokens.expose_secret());
@@ -48,6 +46,21 @@ pub(crate) fn settings(
     let token = folder.secret(OPERATOR_TOKEN)?;
     settings.set("OPERATOR_TOKENS", format!("{OPERATOR}:{token}"));
     Ok((settings, Some(token)))
+}
+
+/// The local embedding model lies beside the servers' programs.
+fn set_embedding_folder(settings: &mut Settings) {
+    if !is_any_set(&[EMBEDDING_FOLDER]) {
+        settings.set(EMBEDDING_FOLDER, Runtime::locate().minilm().to_string_lossy());
+    }
+}
+
+/// The embedder that the services will have.
+pub(crate) fn embedder() -> anyhow::Result<Embedder> {
+    let mut settings = Settings::default();
+    set_embedding_folder(&mut settings);
+    let embedder: EmbeddingSettings = settings.configure("knowledge")?;
+    Ok(embedder.open()?)
 }
 
 /// By flag or variable, here it is all the same.

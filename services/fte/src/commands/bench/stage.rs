@@ -21,6 +21,7 @@ use crate::commands::{kb, migrate};
 use crate::output::line;
 use crate::topics;
 use crate::up::service::Service;
+use crate::up::told;
 
 /// Longest wait for the pipeline to finish what it accepted.
 const DRAIN: Duration = Duration::from_secs(120);
@@ -83,7 +84,7 @@ impl Bench {
         migrate::apply(&bench.pool).await?;
         bench.bus().await?.apply_topics(&topics::read(None, topics::Profile::Local)?).await?;
         if let Some(knowledge) = knowledge {
-            kb::load(&bench.pool, knowledge).await?;
+            kb::load(&bench.pool, &told::embedder()?, knowledge).await?;
         }
         Ok(bench)
     }
