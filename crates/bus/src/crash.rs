@@ -1,5 +1,6 @@
 //! Named points between two effects, at which a build for tests ends its process as a
-//! power cut would. Without the feature `crash-points` there is nothing of it.
+//! power cut would, and mistakes that such a build makes on purpose. Without the feature
+//! `crash-points` there is nothing of either.
 
 /// Every point, in the order of the flow. A process meets those of its own work.
 pub const CRASH_POINTS: [&str; 14] = [
@@ -49,4 +50,17 @@ pub fn crash_point(name: &'static str) {
     if *count >= nth.parse().unwrap_or(1) && std::fs::File::create_new(marker).is_ok() {
         std::process::abort();
     }
+}
+
+/// Whether this mistake is wanted; in a normal build none is.
+#[cfg(not(feature = "crash-points"))]
+#[inline(always)]
+pub fn sabotage(_name: &'static str) -> bool {
+    false
+}
+
+/// Whether `FTE_SABOTAGE` names this mistake: the harness must find it.
+#[cfg(feature = "crash-points")]
+pub fn sabotage(name: &'static str) -> bool {
+    std::env::var("FTE_SABOTAGE").is_ok_and(|wanted| wanted == name)
 }

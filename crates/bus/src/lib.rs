@@ -25,7 +25,7 @@ mod topics;
 pub mod trace;
 
 pub use bus::{Bus, BusConfig, BusError, ConsumerError, ConsumerSettings, PostgresConfig};
-pub use crash::{CRASH_POINTS, crash_point};
+pub use crash::{CRASH_POINTS, crash_point, sabotage};
 pub use dead_letters::{DeadLetterError, DeadLetters, Letter, LetterFilter, LetterState};
 pub use handler::{BatchHandler, Failure, Handler, Outcome};
 pub use kafka::KafkaConfig;

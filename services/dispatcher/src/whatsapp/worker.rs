@@ -188,6 +188,9 @@ impl Twilio {
             Sent::Accepted { sid, .. } => Ending::Accepted { provider_id: Some(sid) },
             Sent::Again { after, reason } => again(after, reason, id, attempt),
             Sent::Refused(meaning) => refused(id, meaning, None),
+            Sent::Unknown { reason } if bus::sabotage("resend-on-time-out") => {
+                again(None, reason, id, attempt)
+            }
             Sent::Unknown { reason } => {
                 tracing::warn!(delivery.id = %id, reason, "the outcome of a send is unknown");
                 Ending::Unknown { look_after: FIRST_LOOK, reason }

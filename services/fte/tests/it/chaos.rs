@@ -52,6 +52,60 @@ async fn crashes_everywhere(bus: &str) {
     }
 }
 
+#[tokio::test]
+#[ignore = "needs a build with crash points: make test-faults"]
+async fn a_build_that_sends_again_after_a_time_out_is_found() {
+    // Its schedule makes Twilio take a message and drop the connection.
+    is_found("resend-on-time-out", "postgres", "was sent 2 times").await;
+}
+
+#[tokio::test]
+#[ignore = "needs a build with crash points: make test-faults"]
+async fn a_build_that_commits_before_its_work_is_found() {
+    // Its schedule crashes the database.
+    is_found("commit-before-work", "kafka", "is lost").await;
+}
+
+async fn is_found(mistake: &str, bus: &str, breach: &str) {
+    let mut command = fte(&["chaos", "--bus", bus, "--seed", "4", "--rest", "40s"]);
+    command.args(["--conversations", "100", "--faults", "9"]).env("FTE_SABOTAGE", mistake);
+    let mut command = tokio::process::Command::from(command);
+    let output = command.kill_on_drop(true).output();
+    let output = tokio::time::timeout(LIMIT, output).await.expect("it did not end").unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success() && said.contains(breach), "{said}");
+}
+
+#[test]
+fn every_proof_that_the_guarantees_name_is_a_test_of_this_name() {
+    let top = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let text = std::fs::read_to_string(top.join("docs/guarantees.md")).unwrap();
+    let named = text.split('`').skip(1).step_by(2).filter(|name| {
+        name.matches('_').count() >= 3 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    });
+    let mut sources = String::new();
+    for parent in ["crates", "services"] {
+        read_tests(&top.join(parent), &mut sources);
+    }
+    let mut count = 0;
+    for name in named {
+        count += 1;
+        assert!(sources.contains(&format!("fn {name}(")), "there is no test {name}");
+    }
+    assert!(count > 15, "only {count} proofs are named");
+}
+
+fn read_tests(folder: &std::path::Path, sources: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            read_tests(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
 async fn holds(arguments: &[&str]) {
     let mut command = fte(&["chaos"]);
     command.args(arguments);
