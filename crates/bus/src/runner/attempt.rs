@@ -14,7 +14,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::lane::{Finished, Item, Job, LaneId, Verdict};
 use crate::clock;
-use crate::crash::{crash_point, sabotage};
+use crate::crash::crash_point;
 use crate::handler::{BatchHandler, Failure, Handler, Outcome};
 use crate::meters::{HandledAs, Meters};
 use crate::parking::{Admission, Parking};
@@ -81,11 +81,7 @@ impl<H: BatchHandler> Work for Batched<H> {
     ) -> Result<Outcome, Failure> {
         let received = items.iter().map(|(_, item)| item.received.clone());
         crash_point("event.received");
-        let handled = self.handler.handle_batch(events.into_iter().zip(received).collect()).await;
-        // As if the offset had been committed before the work.
-        if !sabotage("commit-before-work") {
-            handled?;
-        }
+        self.handler.handle_batch(events.into_iter().zip(received).collect()).await?;
         crash_point("event.handled");
         Ok(Outcome::Done)
     }

@@ -31,12 +31,11 @@ pub(crate) async fn at_rest(
         let judged = compare::judge(&truths);
         let breach = judged.iter().find_map(|judged| judged.breaches.first());
         match (open, breach) {
-            (Ok(0), None) => break,
+            (Ok(()), None) => break,
             (Err(error), _) if Instant::now() >= deadline => return Err(error),
             _ if Instant::now() >= deadline => break,
-            (Ok(open), None) => awaited = format!("{open} deliveries and outbox entries"),
-            (_, Some(breach)) => awaited.clone_from(breach),
             (Err(error), _) => awaited = format!("{error:#}"),
+            (Ok(()), Some(breach)) => awaited.clone_from(breach),
         }
         sleep(LOOK).await;
     }
@@ -46,10 +45,10 @@ pub(crate) async fn at_rest(
     Ok(truths)
 }
 
-/// Reads all anew. Returns how much work is still open.
-async fn gather(system: &System, truths: &mut Truths) -> anyhow::Result<i64> {
+/// Reads all anew.
+async fn gather(system: &System, truths: &mut Truths) -> anyhow::Result<()> {
     // Before all else: what is closed now stays closed in what is read after it.
-    let open = verify_load::open_work(&system.pool).await?;
+    truths.open = verify_load::open_work(&system.pool).await?;
     truths.stored = verify_load::messages(&system.pool).await?;
     truths.invariants = verify::check(&system.pool, Patience::NONE).await?;
     truths.outlets = vec![
@@ -64,7 +63,7 @@ async fn gather(system: &System, truths: &mut Truths) -> anyhow::Result<i64> {
         let page = page.send().await?.error_for_status()?.json().await?;
         truths.pages.push((shown(told), page));
     }
-    Ok(open)
+    Ok(())
 }
 
 async fn outlet(system: &System, name: &str, sends: Vec<ProviderSend>) -> anyhow::Result<Outlet> {

@@ -30,6 +30,8 @@ pub(crate) struct Truths {
     pub(crate) outlets: Vec<Outlet>,
     /// Tickets' pages as their customers see them, with what was written there.
     pub(crate) pages: Vec<(Vec<String>, Value)>,
+    /// Deliveries and outbox entries that still wait.
+    pub(crate) open: i64,
 }
 
 /// One promise of the run.
@@ -53,6 +55,7 @@ pub(crate) fn judge(truths: &Truths) -> Vec<Judged> {
         taken_over(truths),
         silent(truths),
         pages(truths),
+        at_rest(truths),
     ]
 }
 
@@ -224,6 +227,12 @@ fn pages(truths: &Truths) -> Judged {
         }
     }
     Judged { promise: "each page shows each message once", checked: truths.pages.len(), breaches }
+}
+
+fn at_rest(truths: &Truths) -> Judged {
+    let waits = format!("{} deliveries and outbox entries still wait", truths.open);
+    let breaches = if truths.open == 0 { Vec::new() } else { vec![waits] };
+    Judged { promise: "everything comes to rest in time", checked: 1, breaches }
 }
 
 /// What a ticket's page must show: confirmed messages, and people's replies.
