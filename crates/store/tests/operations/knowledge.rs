@@ -57,8 +57,8 @@ async fn vectors_of_another_model_or_dimension_are_never_compared(pool: PgPool) 
     let other = Space { model: "n", dimension: 2 };
     let longer = Space { model: "m", dimension: 3 };
     let chunk = chunk("Choose CSV.");
-    load_with_vectors(&pool, &[chunk.clone()], other, &[&[1.0, 0.0]]).await;
-    load_with_vectors(&pool, &[chunk.clone()], longer, &[&[1.0, 0.0, 0.0]]).await;
+    load_with_vectors(&pool, std::slice::from_ref(&chunk), other, &[&[1.0, 0.0]]).await;
+    load_with_vectors(&pool, std::slice::from_ref(&chunk), longer, &[&[1.0, 0.0, 0.0]]).await;
     let question: &[f32] = &[0.6, 0.8];
 
     let nothing = knowledge::look_up(&pool, &[], SPACE, &[question]).await.unwrap();
