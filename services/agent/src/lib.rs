@@ -123,7 +123,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         embedder.name = embedder.name(),
         "the agent starts"
     );
-    let reader = Reader::by_patterns(policy);
+    let reader = Reader::learned(policy, embedder.clone()).await?;
     let agent = Agent::new(pool.clone(), outbox, reader, embedder, model, settings);
 
     let mut tasks = JoinSet::new();

@@ -1,11 +1,14 @@
 //! The support policy: who takes what, what always goes to a person, what a reply
 //! may say. Data from `policy/`, read once; every decision here is a pure function.
 
+mod examples;
 mod files;
 mod findings;
+mod floor;
 mod fold;
 mod guard;
 mod load;
+mod meaning;
 mod negation;
 mod own_words;
 mod pattern;
@@ -15,6 +18,7 @@ mod reading;
 mod replies;
 mod talk;
 mod text;
+mod units;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,14 +27,18 @@ use contract::{Category, Plan, Priority};
 
 use crate::sentiment::Dictionaries;
 
+use examples::Example;
+use files::Meant;
 pub(crate) use files::{RepliesFile, SearchFile, Texts};
+pub use floor::Evidence;
 pub(crate) use fold::fold;
 pub(crate) use guard::Guard;
 pub use load::PolicyError;
 pub(crate) use load::wrong;
+pub use meaning::{Piece, RuleScore, Scores};
 pub(crate) use pattern::{Match, Matcher, PatternId};
 pub use reader::{ReadError, Reader};
-pub use reading::{Evidence, Hit, Inputs, Reading, Scores};
+pub use reading::{Hit, Inputs, Reading};
 pub use talk::Kind;
 use talk::Talk;
 pub(crate) use text::{Sentence, Token, sentences};
@@ -45,6 +53,7 @@ pub struct Policy {
     pub(crate) search: SearchFile,
     /// What a model is told of its work, before any customer's words.
     pub(crate) instructions: Arc<str>,
+    examples: Vec<Example>,
     readers: Readers,
     pub(crate) guard: Guard,
     pub(crate) dictionaries: Dictionaries,
@@ -62,6 +71,8 @@ struct Taker {
 struct Readers {
     matcher: Matcher,
     always: Vec<Rule>,
+    likely: Vec<Rule>,
+    meaning: Meant,
     talk: Talk,
     cues: Vec<(Category, Vec<PatternId>)>,
     chosen: f64,
@@ -70,7 +81,7 @@ struct Readers {
     otherwise: Priority,
 }
 
-/// A rule of the floor.
+/// A rule of rules.yaml.
 #[derive(Debug)]
 struct Rule {
     id: String,
@@ -78,10 +89,17 @@ struct Rule {
     priority: Priority,
     reason: String,
     next_step: String,
+    ways: Vec<Way>,
+    contains: Vec<String>,
+    mood: Option<f64>,
+}
+
+/// One way to say what a rule is about.
+#[derive(Debug)]
+struct Way {
     when: Vec<PatternId>,
     unless: Vec<PatternId>,
     also: Vec<PatternId>,
-    contains: Vec<String>,
 }
 
 impl Policy {

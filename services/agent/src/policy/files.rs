@@ -193,7 +193,19 @@ pub(crate) struct CategoriesFile {
 pub(crate) struct RulesFile {
     pub(crate) real_words: Vec<String>,
     pub(crate) sets: Sets,
+    pub(crate) meaning: Meant,
     pub(crate) always: Vec<RuleEntry>,
+    pub(crate) likely: Vec<RuleEntry>,
+}
+
+/// From which score on the likeness to the examples decides.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Meant {
+    pub(crate) person: f64,
+    pub(crate) always: f64,
+    pub(crate) one_sentence: f64,
+    pub(crate) chosen: f64,
 }
 
 /// One rule as it stands in the file.
@@ -210,7 +222,23 @@ pub(crate) struct RuleEntry {
     pub(crate) unless: Vec<String>,
     #[serde(default)]
     pub(crate) also: Vec<String>,
+    /// Holds, too, for a message whose mood is at most this, -1 to 1.
+    pub(crate) mood: Option<f64>,
+    /// Further ways to say it.
+    #[serde(default)]
+    pub(crate) or: Vec<WayEntry>,
     /// Text in writings that put no space between words.
     #[serde(default)]
     pub(crate) contains: Vec<String>,
+}
+
+/// One way to say what a rule is about.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WayEntry {
+    pub(crate) when: Vec<String>,
+    #[serde(default)]
+    pub(crate) unless: Vec<String>,
+    #[serde(default)]
+    pub(crate) also: Vec<String>,
 }

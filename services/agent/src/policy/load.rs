@@ -1,6 +1,6 @@
 //! Reads `policy/` once at the start and refuses what is wrong, naming file and field.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use contract::{Category, Plan};
@@ -9,12 +9,12 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::policy::files::{
-    CategoriesFile, GuardFile, PeopleFile, RepliesFile, RulesFile, SearchFile, Sets, TalkFile,
-    TimesFile,
+    CategoriesFile, GuardFile, PeopleFile, RepliesFile, RuleEntry, RulesFile, SearchFile, Sets,
+    TalkFile, TimesFile, WayEntry,
 };
 use crate::policy::pattern::{Matcher, PatternId};
 use crate::policy::talk::Talk;
-use crate::policy::{Guard, Policy, Readers, Rule, Taker, replies as texts};
+use crate::policy::{Guard, Policy, Readers, Rule, Taker, Way, examples, replies as texts};
 use crate::sentiment::Dictionaries;
 
 /// A file of the policy that cannot be used.
@@ -44,23 +44,23 @@ const FILES: &[&str] = &[
 ];
 
 /// Reads files of one folder and keeps the hash of what it read.
-struct Folder<'a> {
-    path: &'a Path,
+pub(super) struct Folder<'a> {
+    pub(super) path: &'a Path,
     hash: Sha256,
 }
 
 impl Folder<'_> {
-    fn text(&mut self, file: &'static str) -> Result<String, PolicyError> {
+    fn text(&mut self, file: &str) -> Result<String, PolicyError> {
         let text = std::fs::read_to_string(self.path.join(file))
             .map_err(|error| wrong(file, "file", error))?;
-        for part in [file, &text] {
+        for part in [file, text.as_str()] {
             self.hash.update((part.len() as u64).to_be_bytes());
             self.hash.update(part);
         }
         Ok(text)
     }
 
-    fn read<T: DeserializeOwned>(&mut self, file: &'static str) -> Result<T, PolicyError> {
+    pub(super) fn read<T: DeserializeOwned>(&mut self, file: &str) -> Result<T, PolicyError> {
         let text = self.text(file)?;
         serde_saphyr::from_str(&text).map_err(|error| {
             let problem = error.to_string();
@@ -107,7 +107,13 @@ impl Policy {
         texts::check(&replies)?;
 
         let mut matcher = Matcher::new(&rules.real_words);
-        let always = read_rules(rules, &mut matcher)?;
+        let mut patterns =
+            PatternsOf { matcher: &mut matcher, file: "rules.yaml", sets: &rules.sets };
+        let always = read_rules("always", rules.always, &mut patterns)?;
+        let likely = read_rules("likely", rules.likely, &mut patterns)?;
+        let examples = examples::read(&mut folder)?;
+        let ids: Vec<&str> = always.iter().chain(&likely).map(|rule| rule.id.as_str()).collect();
+        examples::check(&examples, &ids)?;
         let talk = read_talk(talk, &mut matcher)?;
         let (cues, priorities) = read_cues(&categories, &mut matcher)?;
         let guard = read_guard(guard)?;
@@ -118,9 +124,12 @@ impl Policy {
             replies,
             search,
             instructions: instructions.into(),
+            examples,
             readers: Readers {
                 matcher,
                 always,
+                likely,
+                meaning: rules.meaning,
                 talk,
                 cues,
                 chosen: categories.chosen,
@@ -197,29 +206,43 @@ fn check_search(search: &SearchFile) -> Result<(), PolicyError> {
     if terms { Ok(()) } else { Err(wrong("search.yaml", "max_terms", "is not between 1 and 64")) }
 }
 
-fn read_rules(file: RulesFile, matcher: &mut Matcher) -> Result<Vec<Rule>, PolicyError> {
-    let mut known = HashSet::new();
-    let sets = &file.sets;
-    let mut patterns = PatternsOf { matcher, file: "rules.yaml", sets };
-    let mut rules = Vec::new();
-    for entry in file.always {
-        let field = |part: &str| format!("always.{}.{part}", entry.id);
-        if !known.insert(entry.id.clone()) {
+/// The rules of one list of rules.yaml.
+fn read_rules(
+    list: &str,
+    entries: Vec<RuleEntry>,
+    patterns: &mut PatternsOf<'_>,
+) -> Result<Vec<Rule>, PolicyError> {
+    let mut rules: Vec<Rule> = Vec::new();
+    for entry in entries {
+        let field = |part: &str| format!("{list}.{}.{part}", entry.id);
+        if rules.iter().any(|rule| rule.id == entry.id) {
             return Err(wrong("rules.yaml", field("id"), "stands twice"));
         }
-        if entry.when.is_empty() {
-            return Err(wrong("rules.yaml", field("when"), "is empty"));
+        let first = WayEntry { when: entry.when, unless: entry.unless, also: entry.also };
+        let mut ways = Vec::new();
+        for (at, way) in std::iter::once(first).chain(entry.or).enumerate() {
+            let field = |part: &str| match at {
+                0 => field(part),
+                _ => field(&format!("or[{}].{part}", at - 1)),
+            };
+            if way.when.is_empty() {
+                return Err(wrong("rules.yaml", field("when"), "is empty"));
+            }
+            ways.push(Way {
+                when: patterns.add(&field("when"), &way.when)?,
+                unless: patterns.add(&field("unless"), &way.unless)?,
+                also: patterns.add(&field("also"), &way.also)?,
+            });
         }
         rules.push(Rule {
-            when: patterns.add(&field("when"), &entry.when)?,
-            unless: patterns.add(&field("unless"), &entry.unless)?,
-            also: patterns.add(&field("also"), &entry.also)?,
+            ways,
             contains: entry.contains.iter().map(|text| text.to_lowercase()).collect(),
             id: entry.id,
             category: entry.category,
             priority: entry.priority,
             reason: entry.reason,
             next_step: entry.next_step,
+            mood: entry.mood,
         });
     }
     Ok(rules)

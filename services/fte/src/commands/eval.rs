@@ -149,7 +149,7 @@ async fn judge_tickets(arguments: &Arguments) -> anyhow::Result<Verdict> {
     let database = Throwaway::create(arguments.database_url.as_ref()).await?;
     let pool = database.pool.clone();
     eprintln!("{}", kb::load(&pool, &embedder, &arguments.kb).await?);
-    let reader = Reader::by_patterns(policy);
+    let reader = Reader::learned(policy, embedder.clone()).await?;
     let judge = Judge::new(pool, reader, embedder, model, turn_settings());
     let verdict = judge_sets(arguments, &sets, &judge).await;
     // It keeps connections, and the pool closes when all have come back.

@@ -1,0 +1,129 @@
+//! Labelled sentences: what a rule means, what only looks like it, and ordinary tickets.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+use contract::Category;
+use serde::Deserialize;
+
+use crate::policy::fold::fold;
+use crate::policy::load::{Folder, PolicyError, wrong};
+
+/// One file of `policy/examples/`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExamplesFile {
+    #[serde(default)]
+    examples: Vec<OfRule>,
+    #[serde(default)]
+    ordinary: Vec<OfCategory>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfRule {
+    rule: String,
+    #[serde(default)]
+    means: Vec<String>,
+    #[serde(default)]
+    does_not_mean: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfCategory {
+    category: Category,
+    texts: Vec<String>,
+}
+
+/// What a sentence is an example of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Label {
+    /// The rule holds for it.
+    Means(String),
+    /// It looks as if, but no rule holds.
+    LooksLike(String),
+    /// No rule holds, and it is about this.
+    Ordinary(Category),
+}
+
+/// A labelled sentence.
+#[derive(Debug, Clone)]
+pub(super) struct Example {
+    pub(super) text: String,
+    pub(super) label: Label,
+}
+
+/// Reads the files of the folder `examples`, in the order of their names.
+pub(super) fn read(folder: &mut Folder<'_>) -> Result<Vec<Example>, PolicyError> {
+    let mut examples = Vec::new();
+    let mut seen: HashMap<String, String> = HashMap::new();
+    for file in names(&folder.path.join(FOLDER))? {
+        let file = format!("{FOLDER}/{file}");
+        let read: ExamplesFile = folder.read(&file)?;
+        for (field, example) in labelled(read) {
+            let text = example.text.trim();
+            if text.is_empty() {
+                return Err(wrong(&file, field, "is empty"));
+            }
+            if let Some(first) = seen.insert(fold(text), field.clone()) {
+                return Err(wrong(&file, field, format!("stands twice, first as {first}")));
+            }
+            examples.push(example);
+        }
+    }
+    Ok(examples)
+}
+
+const FOLDER: &str = "examples";
+
+fn names(path: &Path) -> Result<BTreeSet<String>, PolicyError> {
+    let entries = std::fs::read_dir(path).map_err(|error| wrong(FOLDER, "folder", error))?;
+    let names: BTreeSet<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    match names.iter().find(|name| !name.ends_with(".yaml")) {
+        Some(other) => Err(wrong(&format!("{FOLDER}/{other}"), "file", "is no list of examples")),
+        None => Ok(names),
+    }
+}
+
+/// Every example of a file with the name of its field.
+fn labelled(file: ExamplesFile) -> Vec<(String, Example)> {
+    let mut all = Vec::new();
+    let mut add = |field: String, texts: Vec<String>, label: Label| {
+        for (at, text) in texts.into_iter().enumerate() {
+            all.push((format!("{field}[{at}]"), Example { text, label: label.clone() }));
+        }
+    };
+    for entry in file.examples {
+        let field = |part| format!("{}.{part}", entry.rule);
+        add(field("means"), entry.means, Label::Means(entry.rule.clone()));
+        add(field("does_not_mean"), entry.does_not_mean, Label::LooksLike(entry.rule.clone()));
+    }
+    for entry in file.ordinary {
+        add(format!("ordinary.{}", entry.category), entry.texts, Label::Ordinary(entry.category));
+    }
+    all
+}
+
+/// Every rule has examples, and every example a rule.
+pub(super) fn check(examples: &[Example], rules: &[&str]) -> Result<(), PolicyError> {
+    let unknown = examples.iter().find_map(|example| match &example.label {
+        Label::Means(rule) | Label::LooksLike(rule) if !rules.contains(&rule.as_str()) => {
+            Some(rule)
+        }
+        _ => None,
+    });
+    if let Some(rule) = unknown {
+        return Err(wrong(FOLDER, rule, "is no rule of rules.yaml"));
+    }
+    let is_shown = |rule: &str| {
+        examples
+            .iter()
+            .any(|example| matches!(&example.label, Label::Means(means) if means == rule))
+    };
+    match rules.iter().find(|rule| !is_shown(rule)) {
+        Some(rule) => Err(wrong(FOLDER, *rule, "has no examples of what it means")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,150 @@
+//! Which rules hold: those whose pattern was found, unless what was said means something
+//! else, and those whose examples mean the same.
+
+use std::cmp::Reverse;
+
+use contract::Category;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::files::Meant;
+use crate::policy::findings::Findings;
+use crate::policy::meaning::{Piece, Scores, thousandths};
+use crate::policy::{Hit, Rule, Way};
+use crate::sentiment::Sentiment;
+
+/// Why a rule holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// The words are one of its patterns.
+    Pattern,
+    /// The words mean what its examples mean; the nearest one and how sure that is.
+    Example { text: String, score: f64 },
+    /// The mood of the whole message.
+    Mood { score: f64 },
+}
+
+/// What the scores of a message say: whether a rule of the floor holds, and whether one
+/// that likely needs a person. `None` where the model of meaning was not asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Judged {
+    pub(super) always: Option<bool>,
+    pub(super) likely: Option<bool>,
+}
+
+impl Judged {
+    pub(super) fn of(scores: &Scores, from: &Meant) -> Self {
+        let (Some(always), Some(likely), Some(person)) = (
+            scores.of(|piece| piece.always),
+            scores.of(|piece| piece.likely),
+            scores.of(|piece| piece.always + piece.likely),
+        ) else {
+            return Self::default();
+        };
+        // One clear sentence in a long letter is enough.
+        let surest = scores.parts.iter().map(|piece| piece.always).fold(f64::MIN, f64::max);
+        let needs_person = person >= from.person;
+        let is_always = always >= from.always
+            || surest >= from.one_sentence
+            || (needs_person && always >= likely);
+        let is_likely = likely >= from.person || (needs_person && likely > always);
+        Self { always: Some(is_always), likely: Some(is_likely) }
+    }
+}
+
+/// One kind of rules and what was judged of it.
+pub(super) struct Floor<'a> {
+    pub(super) rules: &'a [Rule],
+    pub(super) score: fn(&Piece) -> f64,
+    pub(super) holds: Option<bool>,
+    pub(super) mood: Sentiment,
+}
+
+impl Floor<'_> {
+    /// The rules that hold, the gravest first. Without scores the patterns decide; with
+    /// them they say which rule it is: what they find is part of every score.
+    pub(super) fn hits(&self, text: &str, findings: &Findings<'_>, scores: &Scores) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        if self.holds != Some(false) {
+            let lower = text.to_lowercase();
+            hits.extend(self.rules.iter().filter_map(|rule| {
+                let span = *rule.spans(&lower, findings).first()?;
+                Some(rule.hit(text, span, Evidence::Pattern))
+            }));
+        }
+        if self.holds == Some(true) && hits.is_empty() {
+            hits.extend(self.by_example(text, scores));
+        }
+        let moved =
+            self.rules.iter().filter(|rule| rule.mood.is_some_and(|m| self.mood.score <= m));
+        for rule in moved {
+            if hits.iter().all(|hit| hit.rule != rule.id) {
+                let evidence = Evidence::Mood { score: self.mood.score };
+                hits.push(rule.hit(text, (0, text.len()), evidence));
+            }
+        }
+        // A request for a person names no subject: what else was found decides who it is.
+        hits.sort_by_key(|hit| (hit.category == Category::General, Reverse(hit.priority)));
+        hits
+    }
+
+    /// The rule whose examples mean what the surest part says.
+    fn by_example(&self, text: &str, scores: &Scores) -> Option<Hit> {
+        let by_score =
+            |left: &&Piece, right: &&Piece| (self.score)(left).total_cmp(&(self.score)(right));
+        let part = scores.parts.iter().max_by(by_score)?;
+        let pieces = [part].into_iter().chain(&scores.whole).chain(&scores.parts);
+        pieces.flat_map(|piece| &piece.rules).find_map(|best| {
+            let rule = self.rules.iter().find(|rule| rule.id == best.rule)?;
+            let score = thousandths((self.score)(part));
+            let evidence = Evidence::Example { text: best.example.clone(), score };
+            Some(rule.hit(text, part.span, evidence))
+        })
+    }
+}
+
+impl Rule {
+    /// Where its patterns were found, in bytes.
+    pub(super) fn spans(&self, lower: &str, findings: &Findings<'_>) -> Vec<(usize, usize)> {
+        let by_text = self.contains.iter().filter_map(|part| {
+            let start = lower.find(part)?;
+            Some((start, start + part.len()))
+        });
+        self.ways.iter().flat_map(|way| way.spans(findings)).chain(by_text).collect()
+    }
+
+    /// Whether a pattern was found and an exception beside it.
+    pub(super) fn is_undone(&self, findings: &Findings<'_>) -> bool {
+        let sentences = 0..findings.sentences.len();
+        self.ways.iter().any(|way| {
+            let has = |patterns: &[_], at| findings.in_sentence(patterns, at).is_some();
+            sentences.clone().any(|at| has(&way.when, at) && has(&way.unless, at))
+        })
+    }
+
+    fn hit(&self, text: &str, span: (usize, usize), by: Evidence) -> Hit {
+        Hit {
+            rule: self.id.clone(),
+            category: self.category,
+            priority: self.priority,
+            reason: self.reason.clone(),
+            next_step: self.next_step.clone(),
+            words: text.get(span.0..span.1).unwrap_or_default().to_owned(),
+            span,
+            by,
+        }
+    }
+}
+
+impl Way {
+    fn spans(&self, findings: &Findings<'_>) -> Vec<(usize, usize)> {
+        if !self.also.is_empty() && !findings.anywhere(&self.also) {
+            return Vec::new();
+        }
+        (0..findings.sentences.len())
+            .filter(|sentence| findings.in_sentence(&self.unless, *sentence).is_none())
+            .filter_map(|sentence| findings.in_sentence(&self.when, sentence))
+            .filter_map(|found| findings.span(found))
+            .collect()
+    }
+}
