@@ -55,7 +55,7 @@ impl From<ReadError> for DraftError {
 impl From<EmbedderError> for DraftError {
     /// As for a reading: the turn waits.
     fn from(error: EmbedderError) -> Self {
-        ReadError(error.into()).into()
+        ReadError::from(error).into()
     }
 }
 
