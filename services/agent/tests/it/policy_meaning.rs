@@ -1,4 +1,6 @@
-//! The policy with its model of meaning, on the tickets that may be tuned on.
+//! The policy with its model of meaning, on the tickets that may be tuned on. Thresholds
+//! were chosen on them and some examples written after them: a guard against regressions,
+//! no measure of how unseen tickets are read.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
