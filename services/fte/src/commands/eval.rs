@@ -32,7 +32,7 @@ use crate::output::line;
 
 /// The project's own.
 const SETS: [&str; 3] =
-    ["evaluation/untouched.jsonl", "evaluation/untouched-2.jsonl", "evaluation/tuning.jsonl"];
+    ["evaluation/untouched-2.jsonl", "evaluation/tuning.jsonl", "evaluation/tuning-2.jsonl"];
 
 /// Judge the agent on labelled tickets
 ///
