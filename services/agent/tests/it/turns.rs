@@ -49,7 +49,7 @@ async fn a_refund_request_goes_to_billing_with_a_line_that_says_so(pool: PgPool)
     assert!(text.contains("within 4 hours"), "{text}");
     let hand_off = &hand_offs(&publisher)[0];
     assert_eq!(hand_off.person, "Lisa Tanaka");
-    assert_eq!((hand_off.category, hand_off.priority), (Category::Billing, Priority::High));
+    assert_eq!((hand_off.category, hand_off.priority), (Category::Billing, Priority::Medium));
     assert_eq!(hand_off.reason, "asks for a refund");
     assert!(hand_off.summary.contains("Please refund me for March"));
     let (owner, person, outcome): (String, String, String) = sqlx::query_as(
