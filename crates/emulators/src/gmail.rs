@@ -52,8 +52,7 @@ use crate::server::Server;
 #[derive(Debug)]
 pub struct GmailEmulator {
     state: Arc<State>,
-    address: SocketAddr,
-    server: Option<Server>,
+    server: Server,
     _pushing: DropGuard,
 }
 
@@ -64,10 +63,9 @@ impl GmailEmulator {
         let (publish, published) = tokio::sync::mpsc::unbounded_channel();
         let state = Arc::new(State::new(settings, http, publish));
         let server = serve(&state, listen).await?;
-        let address = server.address;
         let shutdown = CancellationToken::new();
         tokio::spawn(push::run(Arc::clone(&state), published, shutdown.clone()));
-        Ok(Self { state, address, server: Some(server), _pushing: shutdown.drop_guard() })
+        Ok(Self { state, server, _pushing: shutdown.drop_guard() })
     }
 
     /// Google's names of the methods that it plays, without `gmail.users.`.
@@ -76,35 +74,33 @@ impl GmailEmulator {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address
     }
 
     /// For GMAIL_API_BASE_URL.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address)
     }
 
     /// For GOOGLE_TOKEN_URL.
     pub fn token_url(&self) -> String {
-        format!("http://{}/token", self.address)
+        format!("http://{}/token", self.server.address)
     }
 
     /// For GOOGLE_CERTS_URL.
     pub fn certs_url(&self) -> String {
-        format!("http://{}/oauth2/v3/certs", self.address)
+        format!("http://{}/oauth2/v3/certs", self.server.address)
     }
 
     /// From here on connections are refused. What it holds stays.
     pub async fn stop(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.stop().await;
-        }
+        self.server.stop().await;
     }
 
     /// Listens again where it did.
     pub async fn restart(&mut self) -> std::io::Result<()> {
         self.stop().await;
-        self.server = Some(serve(&self.state, self.address).await?);
+        self.server = serve(&self.state, self.server.address).await?;
         Ok(())
     }
 

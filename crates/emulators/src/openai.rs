@@ -54,8 +54,7 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct OpenAiEmulator {
     state: Arc<State>,
-    address: SocketAddr,
-    server: Option<Server>,
+    server: Server,
 }
 
 impl OpenAiEmulator {
@@ -63,26 +62,23 @@ impl OpenAiEmulator {
         let listen = settings.listen;
         let state = Arc::new(State::new(settings));
         let server = serve(&state, listen).await?;
-        let address = server.address;
-        Ok(Self { state, address, server: Some(server) })
+        Ok(Self { state, server })
     }
 
     /// For OPENAI_BASE_URL.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("http://{}/v1", self.server.address)
     }
 
     /// From here on connections are refused. What it holds stays.
     pub async fn stop(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.stop().await;
-        }
+        self.server.stop().await;
     }
 
     /// Listens again where it did.
     pub async fn restart(&mut self) -> std::io::Result<()> {
         self.stop().await;
-        self.server = Some(serve(&self.state, self.address).await?);
+        self.server = serve(&self.state, self.server.address).await?;
         Ok(())
     }
 

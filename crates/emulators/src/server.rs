@@ -24,7 +24,8 @@ pub(crate) struct Dropped;
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     shutdown: CancellationToken,
-    accepting: JoinHandle<()>,
+    /// Until it is stopped.
+    accepting: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -37,14 +38,17 @@ impl Server {
         let address = listener.local_addr()?;
         let shutdown = CancellationToken::new();
         let router = routes(shutdown.clone());
-        let accepting = tokio::spawn(accept(listener, router, shutdown.clone()));
+        let accepting = Some(tokio::spawn(accept(listener, router, shutdown.clone())));
         Ok(Self { address, shutdown, accepting })
     }
 
-    pub(crate) async fn stop(mut self) {
+    /// From here on connections are refused.
+    pub(crate) async fn stop(&mut self) {
         self.shutdown.cancel();
-        // A panic in the loop has closed the listener as well.
-        (&mut self.accepting).await.unwrap_or_default();
+        if let Some(accepting) = self.accepting.take() {
+            // A panic in the loop has closed the listener as well.
+            accepting.await.unwrap_or_default();
+        }
     }
 }
 

@@ -65,8 +65,7 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct TwilioEmulator {
     state: Arc<State>,
-    address: SocketAddr,
-    server: Option<Server>,
+    server: Server,
 }
 
 impl TwilioEmulator {
@@ -74,31 +73,28 @@ impl TwilioEmulator {
         let listen = settings.listen;
         let state = Arc::new(State::new(settings));
         let server = serve(&state, listen).await?;
-        let address = server.address;
-        state.set_address(address);
-        Ok(Self { state, address, server: Some(server) })
+        state.set_address(server.address);
+        Ok(Self { state, server })
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address
     }
 
     /// For TWILIO_API_BASE_URL.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address)
     }
 
     /// From here on connections are refused. What it holds stays.
     pub async fn stop(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.stop().await;
-        }
+        self.server.stop().await;
     }
 
     /// Listens again where it did.
     pub async fn restart(&mut self) -> std::io::Result<()> {
         self.stop().await;
-        self.server = Some(serve(&self.state, self.address).await?);
+        self.server = serve(&self.state, self.server.address).await?;
         Ok(())
     }
 
