@@ -83,13 +83,19 @@ async fn a_persons_reply_does_not_wait_for_a_doubt(pool: PgPool) {
     assert_eq!(line.world.states().await, ["outcome_unknown", "accepted"]);
 }
 
-#[sqlx::test(migrator = "store::MIGRATOR")]
-async fn two_doubts_with_the_same_text_take_two_messages(pool: PgPool) {
+/// Two replies with one text; what is due of them was tried, and met the faults.
+async fn same_twice(pool: PgPool, faults: [Fault; 2]) -> Line {
     let line = Line::new(pool, [1]).await;
     let same = |name| reply(1, name, |reply| reply.parts = vec!["The same.".into()]);
-    line.twilio.script([Fault::AcceptThenDrop, Fault::AcceptThenDrop]);
+    line.twilio.script(faults);
     line.world.handle([same("one"), same("two")]).await.unwrap();
     line.send_all().await;
+    line
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn two_doubts_with_the_same_text_take_two_messages(pool: PgPool) {
+    let line = same_twice(pool, [Fault::AcceptThenDrop, Fault::AcceptThenDrop]).await;
     line.world.run(A_MINUTE_LATER).await;
     line.send_all().await;
 
@@ -103,11 +109,8 @@ async fn two_doubts_with_the_same_text_take_two_messages(pool: PgPool) {
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn two_doubts_with_the_same_text_take_two_messages_also_when_one_has_failed(pool: PgPool) {
-    let line = Line::new(pool, [1]).await;
-    let same = |name| reply(1, name, |reply| reply.parts = vec!["The same.".into()]);
-    line.twilio.script([Fault::FailedThenDrop { code: 63_024 }, Fault::AcceptThenDrop]);
-    line.world.handle([same("one"), same("two")]).await.unwrap();
-    line.send_all().await;
+    let faults = [Fault::FailedThenDrop { code: 63_024 }, Fault::AcceptThenDrop];
+    let line = same_twice(pool, faults).await;
     line.world.run(A_MINUTE_LATER).await;
     line.send_all().await;
 
@@ -122,11 +125,7 @@ async fn two_doubts_with_the_same_text_take_two_messages_also_when_one_has_faile
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_doubt_does_not_take_a_message_that_was_refused_at_once_for_another(pool: PgPool) {
-    let line = Line::new(pool, [1]).await;
-    let same = |name| reply(1, name, |reply| reply.parts = vec!["The same.".into()]);
-    line.twilio.script([Fault::FailedAtOnce { code: 63_024 }, Fault::Drop]);
-    line.world.handle([same("one"), same("two")]).await.unwrap();
-    line.send_all().await;
+    let line = same_twice(pool, [Fault::FailedAtOnce { code: 63_024 }, Fault::Drop]).await;
 
     line.world.run(DUE).await;
     let settled = line.recovery.step().await.unwrap();
