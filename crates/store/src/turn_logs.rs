@@ -15,8 +15,6 @@ pub struct StoredTurn {
     pub created_at: DateTime<Utc>,
     pub model: String,
     pub outcome: String,
-    pub first_seq: i64,
-    pub last_seq: i64,
     pub log: Value,
     pub prompt_tokens: i32,
     pub completion_tokens: i32,
@@ -29,8 +27,8 @@ pub struct StoredTurn {
 pub async fn find(executor: impl PgExecutor<'_>, name: &str) -> Result<Vec<StoredTurn>, Error> {
     let id = Uuid::parse_str(name).ok();
     let turns = sqlx::query_as(
-        "select turns.id, ticket.ref as ticket_ref, turns.created_at, model, outcome, first_seq,
-             last_seq, log, prompt_tokens, completion_tokens, cost_micro_usd, duration_us
+        "select turns.id, ticket.ref as ticket_ref, turns.created_at, model, outcome, log,
+             prompt_tokens, completion_tokens, cost_micro_usd, duration_us
          from turns join tickets ticket on ticket.conversation_id = turns.conversation_id
              and not ticket.is_alias
          where turns.id = $1 or turns.conversation_id = $1 or turns.conversation_id =
@@ -53,8 +51,8 @@ pub async fn since(
 ) -> Result<Vec<StoredTurn>, Error> {
     let (at, id) = after.unwrap_or((since, Uuid::nil()));
     let turns = sqlx::query_as(
-        "select turns.id, ticket.ref as ticket_ref, turns.created_at, model, outcome, first_seq,
-             last_seq, log, prompt_tokens, completion_tokens, cost_micro_usd, duration_us
+        "select turns.id, ticket.ref as ticket_ref, turns.created_at, model, outcome, log,
+             prompt_tokens, completion_tokens, cost_micro_usd, duration_us
          from turns join tickets ticket on ticket.conversation_id = turns.conversation_id
              and not ticket.is_alias
          where (turns.created_at, turns.id) > ($1, $2)

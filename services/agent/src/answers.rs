@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::fence::shortened;
+use crate::hex::hex;
 use crate::model::{Answer, Call, Message, Usage};
 
 /// Characters of a text or of arguments.
@@ -38,5 +39,5 @@ pub(crate) fn add(all: &mut Usage, one: Usage) {
 pub(crate) fn hash(messages: &[Message]) -> String {
     // Strings and enums of them always serialize.
     let json = serde_json::to_vec(messages).unwrap_or_default();
-    Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(json))
 }

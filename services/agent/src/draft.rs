@@ -9,6 +9,7 @@ use store::turn_context::Earlier;
 
 use crate::builtin;
 use crate::case::{Case, Words};
+use crate::hex::hex;
 use crate::log::{Bounds, Draft, End, FORMAT, Inputs, Search, TurnLog, Verdict};
 use crate::logged::{LogError, Logged};
 use crate::model::{CaseFile, Message, Prompt, ToolSpec, Usage};
@@ -122,8 +123,7 @@ pub async fn decide_again(policy: Arc<Policy>, log: &TurnLog) -> Result<TurnLog,
 }
 
 fn by_patterns(policy: &Policy, inputs: &Inputs) -> Reading {
-    let bodies: Vec<&str> = inputs.messages.iter().map(|m| m.body.as_str()).collect();
-    policy.read_again(&read_from(inputs, &bodies), &Scores::default())
+    policy.read_again(&read_from(inputs, &inputs.bodies()), &Scores::default())
 }
 
 fn begun(
@@ -189,8 +189,7 @@ async fn opening<S: Source>(
     if !source.reads_messages() {
         return Ok(Vec::new());
     }
-    let hash = Sha256::digest(policy.instructions.as_bytes());
-    log.instructions = Some(hash.iter().map(|byte| format!("{byte:02x}")).collect());
+    log.instructions = Some(hex(Sha256::digest(policy.instructions.as_bytes())));
     let earlier: Vec<Earlier> = match log.inputs.handled_seq {
         0 => Vec::new(),
         _ => source.earlier().await?,

@@ -183,11 +183,10 @@ fn repeats(instructions: &str, text: &str, may_be_named: &str) -> bool {
         plain.windows(SHARED_WORDS).map(|row| row.join(" ")).collect::<HashSet<_>>()
     };
     let secret = of(instructions);
-    if secret.is_empty() {
-        return false;
-    }
-    let open = of(may_be_named);
-    of(text).iter().any(|row| secret.contains(row) && !open.contains(row))
+    let mut shared = of(text);
+    shared.retain(|row| secret.contains(row));
+    // Seldom: what an article says too is long, and need not be read otherwise.
+    !shared.is_empty() && !shared.is_subset(&of(may_be_named))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Decides about a ticket that stands in no database: the same path as a turn's, up to
-//! its decision log.
+//! All that decides with: database, reader, search and model. A turn decides by it, and
+//! so does whoever asks about a ticket that stands in no database.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,19 +15,22 @@ use crate::log::{Bounds, InputMessage, Inputs, TurnLog};
 use crate::model::Model;
 use crate::policy::Reader;
 use crate::search::Found;
-use crate::source::{Live, Source as _};
+use crate::source::{DraftError, Live, Source as _};
 use crate::statements::Statements;
-use crate::turn::{MOST_COMPLETION_TOKENS, TurnSettings};
+use crate::turn::TurnSettings;
+
+/// Most tokens of one answer; the longest reply of any channel has fewer.
+const MOST_COMPLETION_TOKENS: u32 = 2_000;
 
 /// Decides about tickets with the knowledge base of a database.
 pub struct Judge<M> {
-    pool: PgPool,
-    statements: Statements,
+    pub(crate) pool: PgPool,
+    pub(crate) statements: Statements,
     reader: Reader,
-    decider: Decider,
+    pub(crate) decider: Decider,
     searcher: Searcher,
     model: M,
-    settings: TurnSettings,
+    pub(crate) settings: TurnSettings,
 }
 
 impl<M: Model> Judge<M> {
@@ -59,23 +62,32 @@ impl<M: Model> Judge<M> {
 
     /// Decides. An error means that database or model did not answer.
     pub async fn judge(&self, inputs: Inputs) -> anyhow::Result<TurnLog> {
-        Ok(self.decider.decide(inputs, &self.live()).await?)
+        Ok(self.decide(ConversationId::random(), inputs).await?)
+    }
+
+    /// Decides about messages of a conversation.
+    pub(crate) async fn decide(
+        &self,
+        conversation: ConversationId,
+        inputs: Inputs,
+    ) -> Result<TurnLog, DraftError> {
+        self.decider.decide(inputs, &self.live(conversation)).await
     }
 
     /// What the agent finds for a customer's words, the best first.
     pub async fn search(&self, words: &str) -> anyhow::Result<Vec<Found>> {
-        let found = self.live().search(&[words.to_owned()]).await?;
+        let found = self.live(ConversationId::random()).search(&[words.to_owned()]).await?;
         Ok(found.into_iter().next().unwrap_or_default())
     }
 
-    fn live(&self) -> Live<'_, M> {
+    fn live(&self, conversation: ConversationId) -> Live<'_, M> {
         Live {
             reader: &self.reader,
             searcher: &self.searcher,
             statements: &self.statements,
             pool: &self.pool,
             model: &self.model,
-            conversation: ConversationId::random(),
+            conversation,
             deadline: Instant::now() + self.settings.model_time,
             has_answered: AtomicBool::new(false),
         }

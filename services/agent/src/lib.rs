@@ -13,6 +13,7 @@ mod effects;
 mod egress;
 pub mod embedder;
 mod fence;
+mod hex;
 pub mod jobs;
 mod judge;
 pub mod knowledge;

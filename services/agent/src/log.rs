@@ -81,6 +81,11 @@ pub struct InputMessage {
 }
 
 impl Inputs {
+    /// What was written, the oldest first.
+    pub(crate) fn bodies(&self) -> Vec<&str> {
+        self.messages.iter().map(|message| message.body.as_str()).collect()
+    }
+
     /// What a decision depends on, of a snapshot.
     pub fn of(now: &Snapshot) -> Self {
         Self {

@@ -46,8 +46,8 @@ impl Source for Logged<'_> {
     }
 
     async fn read(&self, inputs: &Inputs) -> Result<Reading, DraftError> {
-        let bodies: Vec<&str> = inputs.messages.iter().map(|m| m.body.as_str()).collect();
-        Ok(self.policy.read_again(&read_from(inputs, &bodies), &self.log.reading.scores))
+        let scores = &self.log.reading.scores;
+        Ok(self.policy.read_again(&read_from(inputs, &inputs.bodies()), scores))
     }
 
     async fn search(&self, queries: &[String]) -> Result<Vec<Vec<Found>>, DraftError> {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::draft::decide_again;
+use crate::hex::hex;
 use crate::log::{FORMAT, TurnLog};
 use crate::logged::LogError;
 use crate::policy::Policy;
@@ -38,9 +39,7 @@ pub fn sealed(log: &TurnLog) -> Result<Value, serde_json::Error> {
     let mut log = serde_json::to_value(log)?;
     if let Value::Object(parts) = &mut log {
         let digests = parts.iter().map(|(part, value)| {
-            let digest = Sha256::digest(value.to_string());
-            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            (part.clone(), Value::String(digest))
+            (part.clone(), Value::String(hex(Sha256::digest(value.to_string()))))
         });
         let digests = digests.collect();
         parts.insert("digests".to_owned(), Value::Object(digests));

@@ -126,8 +126,7 @@ impl<M: Model> Source for Live<'_, M> {
     }
 
     async fn read(&self, inputs: &Inputs) -> Result<Reading, DraftError> {
-        let bodies: Vec<&str> = inputs.messages.iter().map(|m| m.body.as_str()).collect();
-        Ok(self.reader.read(&read_from(inputs, &bodies)).await?)
+        Ok(self.reader.read(&read_from(inputs, &inputs.bodies())).await?)
     }
 
     async fn search(&self, queries: &[String]) -> Result<Vec<Vec<Found>>, DraftError> {

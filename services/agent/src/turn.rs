@@ -4,8 +4,6 @@
 mod notes;
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use bus::{Failure, Handler, Outcome, Received};
@@ -17,17 +15,16 @@ use sqlx::PgPool;
 use store::outbox::OutboxPublisher;
 use store::turns::{Committed, Snapshot, Turn};
 
-use crate::draft::Decider;
 use crate::effects::{self, Covered};
 use crate::embedder::Embedder;
-use crate::knowledge::{Searcher, gap_of};
-use crate::log::{Bounds, Inputs, TurnLog};
+use crate::judge::Judge;
+use crate::knowledge::gap_of;
+use crate::log::{Inputs, TurnLog};
 use crate::model::Model;
 use crate::outage::{self, Patience};
 use crate::policy::Reader;
 use crate::replay;
-use crate::source::{DraftError, Live};
-use crate::statements::Statements;
+use crate::source::DraftError;
 use crate::steps::Step;
 
 /// Drafts that a newer message may make worthless before one counts without it.
@@ -35,9 +32,6 @@ const MOST_REDOS: u32 = 3;
 
 /// Rounds of one event; each needs a change by somebody else, so more means a fault.
 const MOST_ROUNDS: u32 = 20;
-
-/// Most tokens of one answer; the longest reply of any channel has fewer.
-pub(crate) const MOST_COMPLETION_TOKENS: u32 = 2_000;
 
 /// The longest a burst holds back the first message of it.
 const LONGEST_BURST: TimeDelta = TimeDelta::seconds(6);
@@ -57,14 +51,8 @@ pub struct TurnSettings {
 
 /// Answers conversations one turn at a time.
 pub struct Agent<M> {
-    pool: PgPool,
-    statements: Statements,
+    judge: Judge<M>,
     outbox: OutboxPublisher,
-    reader: Reader,
-    decider: Decider,
-    searcher: Searcher,
-    model: M,
-    settings: TurnSettings,
 }
 
 impl<M: Model> Agent<M> {
@@ -76,13 +64,7 @@ impl<M: Model> Agent<M> {
         model: M,
         settings: TurnSettings,
     ) -> Self {
-        let statements = Statements::new(&pool);
-        let policy = Arc::clone(reader.policy());
-        let searcher = Searcher::new(&policy, embedder);
-        let bounds =
-            Bounds { tokens: settings.model_tokens, completion_tokens: MOST_COMPLETION_TOKENS };
-        let decider = Decider::new(policy, bounds);
-        Self { pool, statements, outbox, reader, decider, searcher, model, settings }
+        Self { judge: Judge::new(pool, reader, embedder, model, settings), outbox }
     }
 
     async fn answer(&self, event: &TicketEvent) -> Result<Outcome, Failure> {
@@ -117,7 +99,7 @@ impl<M: Model> Agent<M> {
     /// every message has its outcome, or a person has the conversation.
     async fn begin(&self, event: &TicketEvent) -> Result<Option<Snapshot>, Failure> {
         let id = event.conversation_id;
-        let Some(mut now) = self.statements.read(id).await? else {
+        let Some(mut now) = self.judge.statements.read(id).await? else {
             return Err(Failure::Reject(anyhow::anyhow!("conversation {id} is not stored")));
         };
         self.outbox.publish(std::mem::take(&mut now.pending)).await?;
@@ -138,7 +120,7 @@ impl<M: Model> Agent<M> {
     /// are the database's; this process's clock only measures the difference.
     fn burst_ends(&self, now: &Snapshot) -> Option<DateTime<Utc>> {
         let window = match now.channel {
-            Channel::Whatsapp => TimeDelta::from_std(self.settings.burst_window).ok()?,
+            Channel::Whatsapp => TimeDelta::from_std(self.judge.settings.burst_window).ok()?,
             Channel::Email | Channel::WebForm => return None,
         };
         let newest = now.messages.last()?.stored_at + window;
@@ -148,21 +130,11 @@ impl<M: Model> Agent<M> {
     }
 
     async fn decide(&self, now: &Snapshot) -> Result<TurnLog, DraftError> {
-        let live = Live {
-            reader: &self.reader,
-            searcher: &self.searcher,
-            statements: &self.statements,
-            pool: &self.pool,
-            model: &self.model,
-            conversation: now.conversation_id,
-            deadline: tokio::time::Instant::now() + self.settings.model_time,
-            has_answered: AtomicBool::new(false),
-        };
-        self.decider.decide(Inputs::of(now), &live).await
+        self.judge.decide(now.conversation_id, Inputs::of(now)).await
     }
 
     fn failed(&self, now: &Snapshot, tried: &str) -> TurnLog {
-        self.decider.failed(Inputs::of(now), self.model.name(), tried)
+        self.judge.decider.failed(Inputs::of(now), self.judge.model(), tried)
     }
 
     /// Commits in one statement, then publishes what stands in the outbox.
@@ -202,7 +174,7 @@ impl<M: Model> Agent<M> {
             duration_us,
             records: records.clone(),
         };
-        let committed = self.statements.commit(turn).await?;
+        let committed = self.judge.statements.commit(turn).await?;
         if committed == Committed::Done {
             tracing::debug!(
                 conversation.id = %now.conversation_id,
@@ -211,7 +183,7 @@ impl<M: Model> Agent<M> {
                 "turn committed"
             );
             let publishing = self.outbox.publish(records);
-            self.statements.steps.timed(Step::Publish, publishing).await?;
+            self.judge.statements.steps.timed(Step::Publish, publishing).await?;
             self.note_gap(now, covered, log).await;
         }
         Ok(committed)
@@ -219,10 +191,10 @@ impl<M: Model> Agent<M> {
 
     /// Remembers a question for which there was no article. Nothing depends on it.
     async fn note_gap(&self, now: &Snapshot, covered: Covered, log: &TurnLog) {
-        let Some(gap) = gap_of(log, self.decider.policy.search.answer_from) else { return };
+        let Some(gap) = gap_of(log, self.judge.decider.policy.search.answer_from) else { return };
         let (turn, conversation) = (covered.turn.into(), now.conversation_id);
         let noted = store::knowledge::note_gap(
-            &self.pool,
+            &self.judge.pool,
             turn,
             conversation,
             &gap.question,
@@ -260,7 +232,7 @@ impl<M: Model> Handler for Agent<M> {
         let error = match answered {
             Ok(Ok(outcome)) => return Ok(outcome),
             Ok(Err(Failure::Unavailable(error))) => return Err(Failure::Unavailable(error)),
-            Ok(Err(Failure::Retry(error))) if received.attempt < self.settings.tries => {
+            Ok(Err(Failure::Retry(error))) if received.attempt < self.judge.settings.tries => {
                 return Err(Failure::Retry(error));
             }
             Ok(Err(Failure::Retry(error) | Failure::Reject(error))) => error,

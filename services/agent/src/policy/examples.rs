@@ -7,7 +7,8 @@ use contract::Category;
 use serde::Deserialize;
 
 use crate::policy::fold::fold;
-use crate::policy::load::{Folder, PolicyError, wrong};
+use crate::policy::folder::Folder;
+use crate::policy::load::{PolicyError, wrong};
 
 /// One file of `policy/examples/`.
 #[derive(Debug, Deserialize)]

@@ -5,13 +5,12 @@ use std::path::Path;
 
 use contract::{Category, Plan};
 use email_address::{EmailAddress, Options};
-use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
 
 use crate::policy::files::{
     CategoriesFile, GuardFile, PeopleFile, RepliesFile, RuleEntry, RulesFile, SearchFile, Sets,
     TalkFile, TimesFile, WayEntry,
 };
+use crate::policy::folder::Folder;
 use crate::policy::pattern::{Matcher, PatternId};
 use crate::policy::talk::Talk;
 use crate::policy::{Guard, Policy, Readers, Rule, Taker, Way, examples, replies as texts};
@@ -43,33 +42,6 @@ const FILES: &[&str] = &[
     "times.yaml",
 ];
 
-/// Reads files of one folder and keeps the hash of what it read.
-pub(super) struct Folder<'a> {
-    pub(super) path: &'a Path,
-    hash: Sha256,
-}
-
-impl Folder<'_> {
-    fn text(&mut self, file: &str) -> Result<String, PolicyError> {
-        let text = std::fs::read_to_string(self.path.join(file))
-            .map_err(|error| wrong(file, "file", error))?;
-        for part in [file, text.as_str()] {
-            self.hash.update((part.len() as u64).to_be_bytes());
-            self.hash.update(part);
-        }
-        Ok(text)
-    }
-
-    pub(super) fn read<T: DeserializeOwned>(&mut self, file: &str) -> Result<T, PolicyError> {
-        let text = self.text(file)?;
-        serde_saphyr::from_str(&text).map_err(|error| {
-            let problem = error.to_string();
-            let field = problem.split('`').nth(1).unwrap_or("yaml").to_owned();
-            wrong(file, field, problem)
-        })
-    }
-}
-
 /// Adds the patterns of one file and names the field of one that cannot be read.
 struct PatternsOf<'a> {
     matcher: &'a mut Matcher,
@@ -90,7 +62,7 @@ impl PatternsOf<'_> {
 impl Policy {
     /// Reads and checks the files of a policy folder.
     pub fn load(path: &Path) -> Result<Self, PolicyError> {
-        let mut folder = Folder { path, hash: Sha256::new() };
+        let mut folder = Folder::new(path, "");
         let categories: CategoriesFile = folder.read("categories.yaml")?;
         let guard: GuardFile = folder.read("guard.yaml")?;
         let people: PeopleFile = folder.read("people.yaml")?;
@@ -101,7 +73,7 @@ impl Policy {
         let times: TimesFile = folder.read("times.yaml")?;
         let instructions = folder.text("instructions.md")?;
         let dictionaries = Dictionaries::load(&path.join("sentiment"))?;
-        folder.hash.update(dictionaries.hash());
+        folder.add(dictionaries.hash());
         check_folder(path)?;
         check_search(&search)?;
         texts::check(&replies)?;
@@ -118,7 +90,7 @@ impl Policy {
         let (cues, priorities) = read_cues(&categories, &mut matcher)?;
         let guard = read_guard(guard)?;
         let policy = Self {
-            hash: folder.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+            hash: folder.hash(),
             people: by_category(&people)?,
             first_answer: by_plan(times)?,
             replies,

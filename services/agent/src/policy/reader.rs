@@ -8,7 +8,7 @@ use crate::embedder::{Embedder, EmbedderError};
 use crate::policy::fold::fold;
 use crate::policy::meaning::Meaning;
 use crate::policy::text::sentences;
-use crate::policy::units::{Span, pieces};
+use crate::policy::units::{Pieces, Span, pieces};
 use crate::policy::{Inputs, Piece, Policy, Reading, Scores};
 
 /// A message that could not be read, or a policy whose examples teach nothing.
@@ -50,21 +50,24 @@ impl Reader {
     /// Reads a message. The reading holds the scores it rests on, so that
     /// [`Policy::read_again`] gives the same one without a model.
     pub async fn read(&self, inputs: &Inputs<'_>) -> Result<Reading, ReadError> {
+        let (text, body) = self.policy.own_words(inputs);
+        let sentences = sentences(&text);
         let scores = match &self.meaning {
-            Some((meaning, embedder)) => self.scores(inputs, meaning, embedder).await?,
+            Some((meaning, embedder)) => {
+                self.scores(&text, pieces(&sentences, body), meaning, embedder).await?
+            }
             None => Scores::default(),
         };
-        Ok(self.policy.read_again(inputs, &scores))
+        Ok(self.policy.read_words(text, &sentences, inputs.chosen, scores))
     }
 
     async fn scores(
         &self,
-        inputs: &Inputs<'_>,
+        text: &str,
+        pieces: Pieces,
         meaning: &Meaning,
         embedder: &Embedder,
     ) -> Result<Scores, ReadError> {
-        let (text, body) = self.policy.own_words(inputs);
-        let pieces = pieces(&sentences(&text), body);
         let spans: Vec<Span> = pieces.parts.iter().copied().chain(pieces.whole).collect();
         let said = |(start, end): &Span| text.get(*start..*end).unwrap_or_default().to_owned();
         let texts: Vec<String> = spans.iter().map(said).collect();

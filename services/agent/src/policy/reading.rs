@@ -9,7 +9,7 @@ use crate::policy::floor::{Evidence, Floor, Judged};
 use crate::policy::meaning::Scores;
 use crate::policy::own_words::own_words;
 use crate::policy::talk::Kind;
-use crate::policy::text::sentences;
+use crate::policy::text::{Sentence, sentences};
 use crate::policy::{Policy, Readers};
 use crate::sentiment::{Sentiment, sentiment};
 
@@ -81,11 +81,22 @@ impl Policy {
     pub fn read_again(&self, inputs: &Inputs<'_>, scores: &Scores) -> Reading {
         let (text, _) = self.own_words(inputs);
         let sentences = sentences(&text);
-        let matches = self.readers.matcher.read(&sentences);
-        let findings = Findings::new(&sentences, &matches);
+        self.read_words(text, &sentences, inputs.chosen, scores.clone())
+    }
+
+    /// Reads the customer's own words, cut into sentences, with their scores.
+    pub(super) fn read_words(
+        &self,
+        text: String,
+        sentences: &[Sentence],
+        chosen: Option<Category>,
+        scores: Scores,
+    ) -> Reading {
+        let matches = self.readers.matcher.read(sentences);
+        let findings = Findings::new(sentences, &matches);
         let mood = sentiment(&self.dictionaries, &text);
         let kind = self.readers.talk.kind(&findings);
-        let judged = Judged::of(scores, &self.readers.meaning);
+        let judged = Judged::of(&scores, &self.readers.meaning);
         let always = Floor {
             rules: &self.readers.always,
             score: |piece| piece.always,
@@ -98,14 +109,14 @@ impl Policy {
             holds: judged.likely,
             mood,
         };
-        let mut hits = always.hits(&text, &findings, scores);
-        let mut likely = likely.hits(&text, &findings, scores);
+        let mut hits = always.hits(&text, &findings, &scores);
+        let mut likely = likely.hits(&text, &findings, &scores);
         if kind.is_unanswered() {
             // Advertisements speak of money and machines of accounts: only clear words count.
             hits.retain(|hit| hit.by == Evidence::Pattern);
             likely.clear();
         }
-        let category = self.readers.category(kind, inputs.chosen, &findings, scores);
+        let category = self.readers.category(kind, chosen, &findings, &scores);
         let by_rule = hits.iter().chain(&likely).map(|hit| hit.category);
         let category = by_rule.into_iter().find(|c| *c != Category::General).unwrap_or(category);
         let priority = self.readers.priority(hits.iter().chain(&likely), &findings);
@@ -118,7 +129,7 @@ impl Policy {
             kind,
             category,
             priority,
-            scores: scores.clone(),
+            scores,
         }
     }
 

@@ -3,10 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
-
-use crate::policy::{Matcher, PatternId, PolicyError, fold, wrong};
+use crate::policy::{Folder, Matcher, PatternId, PolicyError, fold, wrong};
 use crate::sentiment::files::{CommonFile, LanguageFile, WeightedWords};
 
 const COMMON: &str = "common.yaml";
@@ -69,8 +66,9 @@ impl Language {
 impl Dictionaries {
     /// Reads and checks the folder: `common.yaml` and a file for each language.
     pub fn load(folder: &Path) -> Result<Self, PolicyError> {
-        let mut reader = Reader { folder, hash: Sha256::new(), matcher: Matcher::new(&[]) };
-        let common: CommonFile = reader.yaml(COMMON)?;
+        let folder = Folder::new(folder, "sentiment/");
+        let mut reader = Reader { folder, matcher: Matcher::new(&[]) };
+        let common: CommonFile = reader.folder.read(COMMON)?;
         let mut phrases = HashMap::new();
         let mut languages = Vec::new();
         for file in reader.language_files()? {
@@ -91,8 +89,8 @@ impl Dictionaries {
             let signs = group.words.split_whitespace();
             smileys.extend(signs.map(|sign| (sign.to_owned(), group.weight)));
         }
-        let hash = reader.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { hash, languages, matcher: reader.matcher, phrases, emoji, smileys })
+        let Reader { folder, matcher } = reader;
+        Ok(Self { hash: folder.hash(), languages, matcher, phrases, emoji, smileys })
     }
 
     /// SHA-256 of all files, in hexadecimal.
@@ -101,37 +99,17 @@ impl Dictionaries {
     }
 }
 
-/// Reads files of one folder and keeps the hash and the patterns of what it read.
+/// Reads the folder and keeps the patterns of what it read.
 struct Reader<'a> {
-    folder: &'a Path,
-    hash: Sha256,
+    folder: Folder<'a>,
     matcher: Matcher,
 }
 
 impl Reader<'_> {
-    fn text(&mut self, file: &str) -> Result<String, PolicyError> {
-        let text = std::fs::read_to_string(self.folder.join(file))
-            .map_err(|error| wrong(&format!("sentiment/{file}"), "file", error))?;
-        for part in [file, &text] {
-            self.hash.update((part.len() as u64).to_be_bytes());
-            self.hash.update(part);
-        }
-        Ok(text)
-    }
-
-    fn yaml<T: DeserializeOwned>(&mut self, file: &str) -> Result<T, PolicyError> {
-        let text = self.text(file)?;
-        serde_saphyr::from_str(&text).map_err(|error| {
-            let problem = error.to_string();
-            let field = problem.split('`').nth(1).unwrap_or("yaml").to_owned();
-            wrong(&format!("sentiment/{file}"), field, problem)
-        })
-    }
-
     /// In the order of their names; English is the last resort and comes first.
     fn language_files(&self) -> Result<Vec<String>, PolicyError> {
-        let entries =
-            std::fs::read_dir(self.folder).map_err(|error| wrong("sentiment", "folder", error))?;
+        let entries = std::fs::read_dir(self.folder.path)
+            .map_err(|error| wrong("sentiment", "folder", error))?;
         let names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
         let mut files: Vec<String> =
             names.filter(|name| name.ends_with(".yaml") && name != COMMON).collect();
@@ -144,8 +122,8 @@ impl Reader<'_> {
         file: &str,
         phrases: &mut HashMap<PatternId, Phrase>,
     ) -> Result<Language, PolicyError> {
-        let read: LanguageFile = self.yaml(file)?;
-        let name = format!("sentiment/{file}");
+        let read: LanguageFile = self.folder.read(file)?;
+        let name = self.folder.name(file);
         let mut language = Language {
             known_by: words(&read.known_by),
             negators: words(&read.negators),
@@ -199,16 +177,17 @@ impl Reader<'_> {
     }
 
     fn lexicon(&mut self, file: &str) -> Result<HashMap<String, f64>, PolicyError> {
-        let text = self.text(file)?;
+        let text = self.folder.text(file)?;
+        let name = self.folder.name(file);
         let mut read = HashMap::new();
         for (number, line) in text.lines().enumerate() {
             let entry = line.split_once('\t');
             let entry = entry.and_then(|(word, weight)| Some((word, weight.parse().ok()?)));
             let Some((word, weight)) = entry else {
                 let field = format!("line {}", number + 1);
-                return Err(wrong(&format!("sentiment/{file}"), field, "is no word and weight"));
+                return Err(wrong(&name, field, "is no word and weight"));
             };
-            check_weight(&format!("sentiment/{file}"), &format!("line {}", number + 1), weight)?;
+            check_weight(&name, &format!("line {}", number + 1), weight)?;
             read.insert(fold(word), OF_THE_LEXICON * weight);
         }
         Ok(read)

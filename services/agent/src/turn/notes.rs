@@ -16,7 +16,7 @@ use crate::turn::Agent;
 impl<M: Model> Agent<M> {
     /// The line for a customer whose conversation a person has.
     pub(super) async fn note_for_person(&self, now: &Snapshot) -> Result<(), Failure> {
-        let policy = &self.decider.policy;
+        let policy = &self.judge.decider.policy;
         let person = now.person.as_deref().unwrap_or("A person from our team");
         let text = policy.replies.texts(now.channel).person_notice.replace("{person}", person);
         let parts = format_reply(policy, &Inputs::of(now), "", &text, "", "");
@@ -28,7 +28,7 @@ impl<M: Model> Agent<M> {
         let (reply, record) = note;
         let id = now.conversation_id;
         let owner = if now.is_with_person { "person" } else { "agent" };
-        if turns::note(&self.pool, id, owner, now.owner_epoch, reply, &record).await? {
+        if turns::note(&self.judge.pool, id, owner, now.owner_epoch, reply, &record).await? {
             self.outbox.publish(vec![record]).await?;
         }
         Ok(())
@@ -45,7 +45,7 @@ impl<M: Model> Agent<M> {
             return Ok(Outcome::Done);
         };
         if matches!(patience, Patience::Strained { .. }) && !now.replies_are_used_up {
-            let policy = &self.decider.policy;
+            let policy = &self.judge.decider.policy;
             let text = &policy.replies.texts(now.channel).holding;
             let parts = format_reply(policy, &Inputs::of(now), "", text, "", "");
             self.note(now, effects::holding_note(now, covered, parts, clock::now())).await?;
@@ -56,7 +56,7 @@ impl<M: Model> Agent<M> {
             at_least: error.after.unwrap_or_default(),
             at_most: patience.left(),
         };
-        let Some(until) = due_turns::wait(&self.pool, wait).await? else {
+        let Some(until) = due_turns::wait(&self.judge.pool, wait).await? else {
             return Ok(Outcome::Done);
         };
         tracing::warn!(

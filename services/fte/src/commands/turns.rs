@@ -1,6 +1,6 @@
 //! `fte turns`: why the agent decided as it did, and whether it would again.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Action::Replay { name, all: _, since, policy, database } => {
             let pool = database.pool("turns")?;
-            let policy = policy_of(&policy)?;
+            let policy = Arc::new(Policy::load(&policy)?);
             let mut tally = Tally::default();
             match name {
                 Some(name) => {
@@ -87,10 +87,6 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(if tally.differing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
-}
-
-fn policy_of(folder: &Path) -> anyhow::Result<Arc<Policy>> {
-    Ok(Arc::new(Policy::load(folder)?))
 }
 
 async fn named(pool: &PgPool, name: &str) -> anyhow::Result<Vec<StoredTurn>> {
