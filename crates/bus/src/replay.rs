@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use contract::{DeadLetter, EventId, Topic};
 use futures::{StreamExt as _, TryStreamExt as _};
+use tokio::time::MissedTickBehavior;
 
 use crate::dead_letters::{DeadLetterError, DeadLetters, Letter, LetterFilter, LetterState};
 use crate::record::{EVENT_ID_HEADER, Record};
@@ -28,8 +29,9 @@ use line::Line;
 /// Lines replayed at once; each waits for its consumer most of the time.
 const LINES: usize = 32;
 
-/// Letters published in one call.
-const CHUNK: usize = 100;
+/// Open letters are published in so many portions a second, or one by one: at once they would stand in
+/// the log before everybody who writes meanwhile.
+const PORTIONS_PER_SECOND: u32 = 10;
 
 /// How to replay.
 #[derive(Debug, Clone, Copy)]
@@ -39,11 +41,14 @@ pub struct ReplaySettings {
     /// How long a line may stand still before the replay gives it up: longer than a
     /// consumer's retries of one event.
     pub patience: Duration,
+    /// Letters that nothing waits behind are published at this rate: well below what the
+    /// pipeline handles, so that others hardly notice.
+    pub per_second: u32,
 }
 
 impl Default for ReplaySettings {
     fn default() -> Self {
-        Self { dry_run: false, patience: Duration::from_secs(120) }
+        Self { dry_run: false, patience: Duration::from_secs(120), per_second: 50 }
     }
 }
 
@@ -87,7 +92,7 @@ impl DeadLetters {
         let counter = Counter { report: Mutex::new(report), progress: &progress };
         counter.add(|_| {});
         if !settings.dry_run {
-            self.replay_open(&open, &counter).await?;
+            self.replay_open(&open, settings.per_second, &counter).await?;
             futures::stream::iter(lines)
                 .map(|line| self.replay_line(line, settings.patience, &counter))
                 .buffer_unordered(LINES)
@@ -102,9 +107,14 @@ impl DeadLetters {
     async fn replay_open<P: Fn(&ReplayReport)>(
         &self,
         letters: &[Letter],
+        per_second: u32,
         counter: &Counter<'_, P>,
     ) -> Result<(), DeadLetterError> {
-        for chunk in letters.chunks(CHUNK) {
+        let (portion, pause) = pace(per_second);
+        let mut due = tokio::time::interval(pause);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for chunk in letters.chunks(portion) {
+            due.tick().await;
             // What no topic takes back stays open: it can be read and dropped.
             let record = |letter: &Letter| Some((letter.id(), record_of(&letter.letter, 0)?));
             let (ids, records): (Vec<EventId>, Vec<Record>) =
@@ -116,6 +126,13 @@ impl DeadLetters {
         }
         Ok(())
     }
+}
+
+/// Letters in one portion, and the time from one to the next.
+fn pace(per_second: u32) -> (usize, Duration) {
+    let per_second = per_second.max(1);
+    let portion = (per_second / PORTIONS_PER_SECOND).max(1);
+    (usize::try_from(portion).unwrap_or(1), Duration::from_secs(1) * portion / per_second)
 }
 
 /// The report, shared by the lines that run side by side.
@@ -147,4 +164,19 @@ fn record_of(letter: &DeadLetter, replay: i32) -> Option<Record> {
         headers,
         payload: letter.payload.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_go_in_ten_portions_a_second_or_one_by_one() {
+        let ms = Duration::from_millis;
+        let paces = [(50, 5, ms(100)), (1_000, 100, ms(100)), (4, 1, ms(250)), (0, 1, ms(1_000))];
+
+        for (per_second, letters, pause) in paces {
+            assert_eq!(pace(per_second), (letters, pause), "{per_second} a second");
+        }
+    }
 }

@@ -8,10 +8,13 @@ use uuid::Uuid;
 
 use crate::dead_letters::{DeadLetterError, DeadLetters};
 use crate::record::Record;
-use crate::replay::{CHUNK, Counter, ReplayReport, record_of};
+use crate::replay::{Counter, ReplayReport, record_of};
 
 /// How often to look whether letters passed. A consumer takes a few milliseconds.
 const POLL: Duration = Duration::from_millis(50);
+
+/// Letters that travel at once; the head of the line first.
+const LETTERS: i64 = 100;
 
 /// What later events of one key wait behind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,7 +112,7 @@ impl DeadLetters {
         .bind(&line.group)
         .bind(&line.topic)
         .bind(&line.key)
-        .bind(i64::try_from(CHUNK).unwrap_or(i64::MAX))
+        .bind(LETTERS)
         .fetch_all(&self.pool)
         .await
     }

@@ -175,6 +175,11 @@ async fn only_the_group_of_a_letter_handles_its_replay(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn open_letters_are_replayed_at_their_rate(pool: PgPool) {
+    letters::open_letters_are_replayed_at_their_rate(Fixture::kafka_with(pool).await).await;
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_line_longer_than_one_round_is_replayed_whole(pool: PgPool) {
     letters::a_line_longer_than_one_round_is_replayed_whole(Fixture::kafka_with(pool).await).await;
 }

@@ -74,6 +74,9 @@ enum Action {
         /// Needed when nothing selects: all letters
         #[arg(long)]
         all: bool,
+        /// Letters a second; those of parked lines go one after another in any case
+        #[arg(long, default_value_t = ReplaySettings::default().per_second)]
+        per_second: u32,
         #[command(flatten)]
         connection: Connection,
     },
@@ -129,9 +132,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let letter = connection.open().await?.show(id).await?;
             show(&letter.with_context(|| format!("no dead letter {id}"))?)?;
         }
-        Action::Replay { selection, dry_run, all, connection } => {
+        Action::Replay { selection, dry_run, all, per_second, connection } => {
             let filter = selection.deliberate(all)?;
-            let settings = ReplaySettings { dry_run, ..ReplaySettings::default() };
+            let settings = ReplaySettings { dry_run, per_second, ..ReplaySettings::default() };
             let letters = connection.open().await?;
             let report = letters.replay(&filter, settings, progress).await?;
             return finish(&report, dry_run);

@@ -249,6 +249,41 @@ pub(crate) async fn only_the_group_of_a_letter_handles_its_replay(log: Fixture) 
     other.stop().await;
 }
 
+/// A bulk replay goes at the rate that was asked for: what others publish meanwhile does
+/// not stand behind all of it.
+pub(crate) async fn open_letters_are_replayed_at_their_rate(log: Fixture) {
+    let bus = log.bus().await;
+    let (letters, seen) = (bus.dead_letters(), Seen::default());
+    let member = Member::noting(&bus, settings(), &seen);
+    let letter = |seq| {
+        let record = Record::of(&event(KEY, seq));
+        let headers = record.headers.iter().map(|(name, value)| (name.to_owned(), value.clone()));
+        Record::of(&DeadLetter {
+            meta: contract::Event::meta(&event(KEY, 1_000 + seq)).clone(),
+            topic: record.topic.name().to_owned(),
+            partition: 0,
+            offset: 0,
+            group: GROUP.to_owned(),
+            key: record.key.clone(),
+            headers: headers.collect(),
+            payload: record.payload.clone(),
+            class: DeadLetterClass::Exhausted,
+            error: "trouble".to_owned(),
+            attempts: 1,
+        })
+    };
+    bus.publisher().publish_all((0..40).map(letter).collect()).await.unwrap();
+
+    let settings = ReplaySettings { per_second: 100, ..ReplaySettings::default() };
+    let began = tokio::time::Instant::now();
+    let report = letters.replay(&of(&event(KEY, 0)), settings, |_| {}).await.unwrap();
+
+    assert_eq!(report.published, 40);
+    assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());
+    wait_for("all of them", async || seen.len() == 40).await;
+    member.stop().await;
+}
+
 /// Bytes that no group can decode leave no new letter in the groups that did not ask.
 pub(crate) async fn a_replay_that_does_not_decode_concerns_its_own_group_only(log: Fixture) {
     let bus = log.bus().await;
