@@ -2,7 +2,8 @@
 //! or a lock is one index look-up per row, and conditions that always hold keep a plan
 //! good that was made while the tables were empty.
 
-/// A thread with a ref is a new conversation. The idle one that it follows is closed
+/// A conversation that somebody holds is left out, as one that moved on: all others in the
+/// statement would wait with it. A thread with a ref is a new conversation. The idle one that it follows is closed
 /// first: the insert reads `closed` to its end before its first row, as it is sorted.
 pub(crate) const STORE: &str = "
 with thread as materialized (
@@ -41,7 +42,7 @@ locked as materialized (
         where conversations.id = sorted.locks and last_seq = sorted.locks_seq
             and status <> 'closed'
             and (sorted.closes is null or (owner = 'agent' and handled_seq = last_seq))
-        for no key update) conversation
+        for no key update skip locked) conversation
 ),
 closed as materialized (
     update conversations conversation set

@@ -176,7 +176,7 @@ locked as materialized (
     from (select * from input where after_seq >= 0 and added > 0 order by id) sorted
     cross join lateral (select id from conversations
         where conversations.id = sorted.id and last_seq = sorted.after_seq and status <> 'closed'
-        for no key update) conversation
+        for no key update skip locked) conversation
 ),
 updated as (
     update conversations conversation set

@@ -15,7 +15,8 @@ use store::ticket_refs::TicketRefs;
 use crate::email_intake::{Inbound, messages, round};
 use crate::email_place::{Fate, fate};
 use crate::email_thread::Placed;
-use crate::resolver::{LOOKS, NotYet, publish_again};
+use crate::looks::Looks;
+use crate::resolver::publish_again;
 use crate::staff;
 use crate::writer::Writer;
 
@@ -49,14 +50,14 @@ impl EmailResolver {
     ) -> Result<(), Failure> {
         let mut waiting: Vec<&Inbound> = messages.iter().collect();
         let mut repeated = Vec::new();
-        let mut looks_in_vain = 0;
+        let mut looks = Looks::of(messages.len());
         while !waiting.is_empty() {
             let (now, later) = round(waiting);
             let asked = now.len();
             waiting = self.store_round(now, &mut repeated, committed).await?;
-            looks_in_vain = if waiting.len() < asked { 0 } else { looks_in_vain + 1 };
-            if looks_in_vain >= LOOKS {
-                return Err(NotYet::Moving.into());
+            match waiting.len() {
+                left if left < asked => looks = Looks::of(messages.len()),
+                _ => looks.next(&self.writer.outbox, committed).await?,
             }
             waiting.extend(later);
         }

@@ -6,6 +6,7 @@ mod email_place;
 mod email_resolver;
 mod email_thread;
 mod intake;
+mod looks;
 mod opt_out;
 mod resolver;
 mod staff;

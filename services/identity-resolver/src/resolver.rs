@@ -12,10 +12,7 @@ use store::{Error, retry_serialization};
 
 use crate::SERVICE;
 use crate::intake::{FollowUp, Intake};
-
-/// Looks at a conversation again that moved on between reading and writing: each
-/// time somebody else's message went in.
-pub(crate) const LOOKS: u32 = 5;
+use crate::looks::Looks;
 
 /// Resolves what comes from the web form.
 pub struct Resolver {
@@ -30,7 +27,8 @@ pub(crate) enum NotYet {
     /// to us, or waits as a dead letter.
     #[error("ticket {0} is not stored")]
     NoTicket(TicketRef),
-    #[error("the conversation kept moving on")]
+    /// Each time somebody else's message went in first, or somebody holds it.
+    #[error("the conversation kept moving on, or is held")]
     Moving,
 }
 
@@ -102,7 +100,8 @@ impl Resolver {
     ) -> Result<(), Failure> {
         let mut waiting: Vec<&FollowUp> = follow_ups.iter().collect();
         let mut repeated = Vec::new();
-        for _ in 0..LOOKS {
+        let mut looks = Looks::of(follow_ups.len());
+        loop {
             let keys: Vec<(&TicketRef, &str)> =
                 waiting.iter().map(|f| (&f.ticket_ref, f.provider_id.as_str())).collect();
             let threads = threads::find(&self.pool, &keys).await?;
@@ -122,8 +121,8 @@ impl Resolver {
             if waiting.is_empty() {
                 return Ok(publish_again(&self.pool, &repeated, committed).await?);
             }
+            looks.next(&self.outbox, committed).await?;
         }
-        Err(NotYet::Moving.into())
     }
 
     /// Writes the messages and returns those whose conversation moved on meanwhile.

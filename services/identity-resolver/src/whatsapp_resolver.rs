@@ -10,7 +10,8 @@ use store::outbox::OutboxPublisher;
 use store::ticket_refs::TicketRefs;
 use store::whatsapp::{self, Ask, Known};
 
-use crate::resolver::{LOOKS, NotYet, publish_again};
+use crate::looks::Looks;
+use crate::resolver::publish_again;
 use crate::whatsapp_intake::{Inbound, messages, opens_conversation, thread};
 use crate::writer::Writer;
 
@@ -53,14 +54,15 @@ impl WhatsappResolver {
     ) -> Result<(), Failure> {
         let mut waiting: Vec<&Inbound> = messages.iter().collect();
         let mut repeated = Vec::new();
-        for _ in 0..LOOKS {
+        let mut looks = Looks::of(messages.len());
+        loop {
             let groups = self.look_up(&waiting, &mut repeated).await?;
             waiting = self.write(groups, committed).await?;
             if waiting.is_empty() {
                 return Ok(publish_again(&self.writer.pool, &repeated, committed).await?);
             }
+            looks.next(&self.writer.outbox, committed).await?;
         }
-        Err(NotYet::Moving.into())
     }
 
     /// The messages by sender, without those that are stored already.

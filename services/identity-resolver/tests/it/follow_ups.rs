@@ -5,7 +5,7 @@ use contract::{TicketBody, TicketEvent};
 use sqlx::PgPool;
 use testkit::events;
 
-use crate::{World, conversation, ticket};
+use crate::{WITHOUT_LOCKS, World, conversation, ticket};
 
 fn seqs(world: &World) -> Vec<u64> {
     world.log.events::<TicketEvent>().iter().map(TicketEvent::seq).collect()
@@ -77,6 +77,31 @@ async fn a_follow_up_whose_ticket_is_not_stored_waits_and_holds_back_no_other(po
     assert!(matches!(together, Err(Failure::Retry(_))));
     assert!(matches!(alone, Err(Failure::Retry(_))));
     assert_eq!(world.count("select count(*) from messages").await, 3);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_conversation_that_somebody_holds_does_not_hold_up_another(pool: PgPool) {
+    let world = World::new(pool.clone());
+    world.handle([events::submission(ticket(1)), events::submission(ticket(2))]).await.unwrap();
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("select id from conversations where id = $1 for no key update")
+        .bind(conversation(1).as_uuid())
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let held = events::follow_up(ticket(1), "held");
+    let free = events::follow_up(ticket(2), "free");
+
+    let together = world.handle([held.clone(), free]);
+    let together = tokio::time::timeout(WITHOUT_LOCKS, together).await.unwrap();
+    let seen_while_held = seqs(&world);
+    holder.rollback().await.unwrap();
+    let alone = world.handle([held]).await;
+
+    assert!(matches!(together, Err(Failure::Retry(_))));
+    assert_eq!(seen_while_held, [1, 1, 2]);
+    alone.unwrap();
+    assert_eq!(world.count("select count(*) from messages").await, 4);
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]

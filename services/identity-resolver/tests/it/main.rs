@@ -22,6 +22,8 @@ mod thread_corpus;
 mod whatsapp;
 mod whatsapp_world;
 
+use std::time::Duration;
+
 use bus::{BatchHandler as _, Failure, Headers, Received};
 use contract::{ConversationId, TicketRef, Topic, WebformInbound};
 use identity_resolver::Resolver;
@@ -29,6 +31,9 @@ use sqlx::PgPool;
 use store::outbox::{OutboxDeleter, OutboxPublisher};
 use testkit::RecordingPublisher;
 use testkit::events;
+
+/// Far longer than a batch takes that waits for nobody's lock.
+const WITHOUT_LOCKS: Duration = Duration::from_secs(5);
 
 /// A resolver, its database and what it published.
 struct World {

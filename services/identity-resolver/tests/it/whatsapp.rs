@@ -8,7 +8,34 @@ use contract::{
 use sqlx::PgPool;
 use testkit::StatementCount;
 
+use crate::WITHOUT_LOCKS;
 use crate::whatsapp_world::{ANA, WhatsappWorld, at, conversation, message, text};
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_conversation_that_somebody_holds_does_not_hold_up_another(pool: PgPool) {
+    let world = WhatsappWorld::new(&pool).await;
+    world.handle([text(1, 0, "Hello")]).await.unwrap();
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("select id from conversations for no key update")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let other = message(2, 1, |message| {
+        message.sender_id = "whatsapp:+14155550123".into();
+        message.from = "whatsapp:+14155550123".into();
+        message.phone = Some("+14155550123".into());
+    });
+
+    let together = world.handle([text(3, 1, "Still there?"), other]);
+    let together = tokio::time::timeout(WITHOUT_LOCKS, together).await.unwrap();
+    let seen_while_held = world.wake_ups().len();
+    holder.rollback().await.unwrap();
+    world.handle([text(3, 1, "Still there?")]).await.unwrap();
+
+    assert!(matches!(together, Err(Failure::Retry(_))));
+    assert_eq!(seen_while_held, 2);
+    assert_eq!(world.wake_ups().last(), Some(&(conversation(ANA, 1), 2)));
+}
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_message_opens_a_conversation_with_a_ticket_and_wakes_the_agent(pool: PgPool) {
