@@ -103,6 +103,11 @@ impl TwilioEmulator {
         self.state.lock().faults.extend(faults);
     }
 
+    /// Every answer to a request to send takes this long from here on; the message goes first.
+    pub fn set_answer_delay(&self, delay: Duration) {
+        self.state.lock().answer_delay = delay;
+    }
+
     /// Forgets what of the script was not met.
     pub fn clear_script(&self) {
         self.state.lock().faults.clear();

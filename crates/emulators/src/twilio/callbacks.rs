@@ -71,7 +71,7 @@ pub(super) async fn follow(
         tokio::time::sleep(Duration::from_millis(callbacks.delay_ms)).await;
         let token = {
             let mut held = state.lock();
-            let stored = held.messages.iter_mut().find(|stored| stored.sid == message.sid);
+            let stored = held.messages.iter_mut().rfind(|stored| stored.sid == message.sid);
             if let Some(stored) = stored {
                 stored.status.clone_from(&status);
                 stored.error_code = code;
@@ -81,7 +81,10 @@ pub(super) async fn follow(
         };
         if let (false, Some(url)) = (callbacks.is_lost, &message.status_callback) {
             // Best effort, like the real ones: nobody repeats a callback.
-            drop(post(&token, url, &parameters(&message, &status, code)).await);
+            drop(
+                post(&state.callback_client, &token, url, &parameters(&message, &status, code))
+                    .await,
+            );
         }
     }
 }
@@ -111,13 +114,14 @@ fn parameters(message: &Message, status: &str, code: Option<u32>) -> Vec<(String
 }
 
 async fn post(
+    client: &reqwest::Client,
     token: &str,
     url: &str,
     parameters: &[(String, String)],
 ) -> Result<reqwest::Response, reqwest::Error> {
-    let client = reqwest::Client::builder().timeout(LIMIT).build()?;
     client
         .post(url)
+        .timeout(LIMIT)
         .header("X-Twilio-Signature", sign(token, url, parameters))
         .header("I-Twilio-Idempotency-Token", uuid::Uuid::new_v4().to_string())
         .header("User-Agent", "TwilioProxy/1.1")

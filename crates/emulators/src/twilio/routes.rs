@@ -79,6 +79,8 @@ async fn send(
         true => Some(create::accept(&state, &form, undeliverable, failed).await),
         false => None,
     };
+    let delay = state.lock().answer_delay;
+    tokio::time::sleep(delay).await;
     match answer(fault, message, &shutdown).await {
         Some(response) => noted(&state, place, response),
         None => (Extension(Dropped), StatusCode::OK).into_response(),

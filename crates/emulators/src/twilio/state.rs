@@ -22,6 +22,8 @@ const LARGEST_PAGE: usize = 1000;
 pub(super) struct State {
     pub(super) account_sid: String,
     pub(super) sender: String,
+    /// One for all callbacks: making it takes longer than a callback.
+    pub(super) callback_client: reqwest::Client,
     address: OnceLock<SocketAddr>,
     held: Mutex<Held>,
     has_window: bool,
@@ -34,6 +36,7 @@ pub(super) struct Held {
     pub(super) fallback_url: Option<String>,
     pub(super) callbacks: Callbacks,
     pub(super) faults: VecDeque<Fault>,
+    pub(super) answer_delay: Duration,
     pub(super) messages: Vec<Message>,
     pub(super) media: Vec<File>,
     /// Where files are, in place of this server.
@@ -60,6 +63,7 @@ impl State {
         Self {
             account_sid: settings.account_sid,
             sender: settings.sender,
+            callback_client: reqwest::Client::new(),
             address: OnceLock::new(),
             has_window: settings.has_window,
             held: Mutex::new(Held {
@@ -68,6 +72,7 @@ impl State {
                 fallback_url: settings.fallback_url,
                 callbacks: settings.callbacks,
                 faults: VecDeque::new(),
+                answer_delay: Duration::ZERO,
                 messages: Vec::new(),
                 media: Vec::new(),
                 media_place: None,
