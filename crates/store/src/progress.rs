@@ -51,6 +51,54 @@ pub async fn answer_latencies_us(
     Ok(latencies)
 }
 
+/// Microseconds from each customer's message of a channel, as its sender sent it, to the
+/// acceptance of its first reply at the outlet, sorted; `None`, at the end, where no reply
+/// was accepted. Messages sent in the span only, and none whose text holds `except`.
+pub async fn reply_latencies_us(
+    pool: &PgPool,
+    channel: &str,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    except: &str,
+) -> Result<Vec<Option<i64>>, Error> {
+    let latencies = sqlx::query_scalar(
+        "select (extract(epoch from min(d.accepted_at) - m.sent_at) * 1000000)::bigint as latency
+         from messages m left join deliveries d on d.conversation_id = m.conversation_id
+             and d.outlet = m.channel and m.seq between d.first_seq and d.last_seq
+         where m.channel = $1 and m.sent_at >= $2 and m.sent_at < $3
+             and position($4 in m.body) = 0
+         group by m.id, m.sent_at order by 1 nulls last",
+    )
+    .bind(channel)
+    .bind(from)
+    .bind(to)
+    .bind(except)
+    .fetch_all(pool)
+    .await?;
+    Ok(latencies)
+}
+
+/// Rows of the tables through which work passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Waiting {
+    pub outbox: i64,
+    /// Deliveries that are pending or being sent.
+    pub deliveries: i64,
+    pub due_turns: i64,
+}
+
+/// How much waits now.
+pub async fn waiting(pool: &PgPool) -> Result<Waiting, Error> {
+    let waiting = sqlx::query_as(
+        "select (select count(*) from outbox) as outbox,
+             (select count(*) from deliveries where state in ('pending', 'sending')) as deliveries,
+             (select count(*) from due_turns) as due_turns",
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(waiting)
+}
+
 /// Turns committed since an instant.
 #[derive(Debug, Clone, Copy, PartialEq, sqlx::FromRow)]
 pub struct Turns {
@@ -113,6 +161,23 @@ mod tests {
         let latencies =
             answer_latencies_us(&pool, start, start + chrono::TimeDelta::seconds(1)).await.unwrap();
 
+        sqlx::raw_sql(
+            "insert into deliveries (id, conversation_id, outlet, reply_id, part, author, owner_epoch,
+                 first_seq, last_seq, body, state, accepted_at)
+             select gen_random_uuid(), id, 'web_form', gen_random_uuid(), part, 'agent', 0, 1, 1, 'x',
+                 'accepted', timestamptz '2026-01-05 10:00:00.5+00' + part * interval '1 s'
+             from conversations, generate_series(0, 1) part where thread_key < '3';
+             update messages set body = 'disturbs' where provider_id = '2';",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        let end = start + chrono::TimeDelta::seconds(1);
+        let replies = reply_latencies_us(&pool, "web_form", start, end, "disturb").await.unwrap();
+
+        assert_eq!(replies, [Some(500_000), None]);
+        let waiting = waiting(&pool).await.unwrap();
+        assert_eq!(waiting, Waiting { outbox: 0, deliveries: 0, due_turns: 0 });
         assert_eq!(progress, Progress { stored: 3, handled: 2, answered: 2 });
         assert_eq!(latencies, [250_000, 250_000]);
         assert_eq!(since(&pool, start + chrono::TimeDelta::seconds(1)).await.unwrap().stored, 0);

@@ -98,6 +98,19 @@ pub async fn hold_locks(pool: &PgPool, rows: i64, hold: Duration) -> Result<(), 
     Ok(())
 }
 
+/// Holds one conversation's row locked for a while, as a writer does; nothing where there
+/// is none.
+pub async fn hold_conversation(pool: &PgPool, id: Uuid, hold: Duration) -> Result<(), Error> {
+    let mut tx = pool.begin().await?;
+    sqlx::query("select id from conversations where id = $1 for no key update")
+        .bind(id)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query("select pg_sleep($1)").bind(hold.as_secs_f64()).execute(&mut *tx).await?;
+    tx.rollback().await?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;

@@ -1,11 +1,13 @@
-//! The parts of `fte bench`: load, a bare handler to compare with, and readings of
-//! processes and of the database's statement log.
+//! The parts of `fte bench`: load, a bare handler to compare with, readings of processes
+//! and of the database's statement log, and what is judged how.
 
 pub(crate) mod bare;
 pub(crate) mod calls;
+pub(crate) mod clients;
 pub(crate) mod exposition;
-pub(crate) mod fleet;
+pub(crate) mod judge;
 pub(crate) mod load;
 pub(crate) mod process;
 pub(crate) mod statements;
+pub(crate) mod surroundings;
 pub(crate) mod tickets;

@@ -7,6 +7,5 @@ pub(crate) mod faults;
 pub(crate) mod ledger;
 pub(crate) mod load;
 pub(crate) mod plan;
-pub(crate) mod processes;
 pub(crate) mod schedule;
 pub(crate) mod system;

@@ -1,6 +1,7 @@
 //! `fte`: the command line of the product, and all of it in one process.
 
 mod api;
+mod backing;
 mod bench;
 mod chaos;
 mod cli;
@@ -8,6 +9,7 @@ mod commands;
 mod customers;
 mod eval;
 mod output;
+mod processes;
 mod topics;
 mod up;
 

@@ -5,30 +5,62 @@ use emulators::twilio::{Settings as Account, sign};
 /// Where both handlers are told that Twilio calls them.
 pub(crate) const ORIGIN: &str = "https://support.example.com";
 
+const QUESTION: &str = "How can I get one of my boards out as a spreadsheet file";
+
 /// The path that is signed; the bare handler listens on it as well.
 pub(crate) const PATH: &str = "/webhooks/whatsapp";
 
-/// The nth message as a form body.
+/// Stands in every text of a customer who disturbs the others.
+pub(crate) const DISTURBER: &str = "(disturber)";
+
+/// The number of the customer who disturbs the others.
+const DISTURBERS_NUMBER: &str = "14159999999";
+
+/// The nth message, each of another customer, as a form body.
 pub(crate) fn form(number: u64) -> String {
+    encoded(&parameters(number))
+}
+
+/// The nth message of one and the same customer.
+pub(crate) fn disturbing_form(number: u64) -> String {
+    encoded(&disturbing_parameters(number))
+}
+
+fn encoded(pairs: &[(String, String)]) -> String {
     let encode = |text: &str| text.replace(':', "%3A").replace('+', "%2B").replace(' ', "+");
-    let pairs = parameters(number);
     let pairs = pairs.iter().map(|(name, value)| format!("{name}={}", encode(value)));
     pairs.collect::<Vec<_>>().join("&")
 }
 
 /// The signature of the nth message.
 pub(crate) fn signature(number: u64) -> String {
-    sign(&Account::default().auth_token, &format!("{ORIGIN}{PATH}"), &parameters(number))
+    signed(&parameters(number))
+}
+
+/// The signature of the nth message of one and the same customer.
+pub(crate) fn disturbing_signature(number: u64) -> String {
+    signed(&disturbing_parameters(number))
+}
+
+fn signed(parameters: &[(String, String)]) -> String {
+    sign(&Account::default().auth_token, &format!("{ORIGIN}{PATH}"), parameters)
 }
 
 fn parameters(number: u64) -> Vec<(String, String)> {
+    message(number, format!("1415{:07}", number % 10_000_000), QUESTION.to_owned())
+}
+
+fn disturbing_parameters(number: u64) -> Vec<(String, String)> {
+    message(number, DISTURBERS_NUMBER.to_owned(), format!("{QUESTION} {DISTURBER}"))
+}
+
+fn message(number: u64, digits: String, body: String) -> Vec<(String, String)> {
     let account = Account::default();
     let sid = format!("SM{number:032x}");
-    let digits = format!("1415{:07}", number % 10_000_000);
     let pairs = [
         ("AccountSid", account.account_sid),
         ("ApiVersion", "2010-04-01".to_owned()),
-        ("Body", "How can I get one of my boards out as a spreadsheet file".to_owned()),
+        ("Body", body),
         ("From", format!("whatsapp:+{digits}")),
         ("MessageSid", sid.clone()),
         ("MessageType", "text".to_owned()),

@@ -92,6 +92,11 @@ pub(crate) fn resident_mb(pid: u32) -> Option<f64> {
     Some(kilobytes / 1024.0)
 }
 
+/// Open file handles of one process; `None` when it is gone.
+pub(crate) fn open_files(pid: u32) -> Option<f64> {
+    Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +120,6 @@ mod tests {
         }
 
         assert!(resident_mb(me).unwrap() > 1.0, "{sum}");
+        assert!(open_files(me).unwrap() >= 3.0);
     }
 }

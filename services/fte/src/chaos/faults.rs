@@ -8,20 +8,17 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use store::verify_load;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::chaos::processes::{children_of, signal};
 use crate::chaos::schedule::{Fault, Planned, scripted};
 use crate::chaos::system::System;
+use crate::processes::{children_of, signal};
 
 /// How many conversations a slow transaction holds.
 const LOCKED_ROWS: i64 = 20;
 
 /// How long a service that was killed before may take to be there again.
 const VICTIM_LIMIT: Duration = Duration::from_secs(20);
-
-/// How long a replica may drain.
-const DRAIN_LIMIT: Duration = Duration::from_secs(40);
 
 /// A fault that happened.
 #[derive(Debug, Clone)]
@@ -63,15 +60,15 @@ async fn cause(system: &System, fault: &Fault) -> anyhow::Result<()> {
         Fault::JoinAndKill(service, while_) => {
             replica(system, service, *while_, Signal::KILL).await
         }
-        Fault::CrashDatabase => system.crash_database().await,
+        Fault::CrashDatabase => system.backing.crash_database().await,
         Fault::FreezeDatabase(while_) => {
-            let held = system.postgres.lock().await;
+            let held = system.backing.postgres.lock().await;
             let Some(pid) = held.as_ref().map(servers::Postgres::pid) else { return Ok(()) };
             freeze(pid, *while_).await
         }
-        Fault::CrashBroker => system.crash_broker().await,
+        Fault::CrashBroker => system.backing.crash_broker().await,
         Fault::FreezeBroker(while_) => {
-            let held = system.kafka.lock().await;
+            let held = system.backing.kafka.lock().await;
             let Some(kafka) = held.as_ref() else { return Ok(()) };
             kafka.pause()?;
             sleep(*while_).await;
@@ -136,11 +133,7 @@ async fn replica(
     end: Signal,
 ) -> anyhow::Result<()> {
     victim(system, service).await?;
-    let Some(mut child) = system.replica(service)? else { return Ok(()) };
+    let Some(replica) = system.replica(service).await? else { return Ok(()) };
     sleep(while_).await;
-    if let Some(pid) = child.id() {
-        signal(pid, end)?;
-    }
-    timeout(DRAIN_LIMIT, child.wait()).await??;
-    Ok(())
+    if end == Signal::KILL { replica.kill().await } else { replica.stop().await }
 }

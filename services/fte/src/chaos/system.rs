@@ -11,16 +11,15 @@ use anyhow::Context as _;
 use chassis::settings::{BusKind, DatabaseSettings};
 use rustix::process::Signal;
 use secrecy::SecretString;
-use servers::{Kafka, KafkaOptions, Postgres, PostgresOptions};
 use sqlx::PgPool;
 use tokio::process::{Child, Command};
-use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::bench::fleet::free_address;
-use crate::chaos::processes::{children_of, environment_of, signal};
+use crate::backing::Backing;
 use crate::commands::say::Emulator;
+use crate::processes::{Member, children_of, environment_of, free_address, signal};
 use crate::up::data::read_environment;
+use crate::up::service::Service;
 
 /// Servers, eight services and perhaps a debug build on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(180);
@@ -36,27 +35,19 @@ pub(crate) struct System {
     pub(crate) token: String,
     pub(crate) twilio: Emulator,
     pub(crate) gmail: Emulator,
-    /// Restarted in its place after a crash.
-    pub(crate) postgres: Mutex<Option<Postgres>>,
-    pub(crate) kafka: Mutex<Option<Kafka>>,
+    pub(crate) backing: Backing,
     up: Child,
 }
 
 impl System {
     /// Starts everything below the folder and waits until it takes work.
     pub(crate) async fn start(folder: &Path, bus: BusKind) -> anyhow::Result<Self> {
-        let postgres = start_postgres(folder, None).await?;
-        let kafka = match bus {
-            BusKind::Kafka => Some(start_kafka(folder, None).await?),
-            BusKind::Postgres => None,
-        };
-        let database_url = postgres.url("postgres");
+        let backing = Backing::start(folder, bus, false).await?;
         let token = format!("{:032x}", rand::random::<u128>());
         let listen = free_address()?;
-        let servers = kafka.as_ref().map(Kafka::bootstrap_servers);
-        let up = start_up(folder, &database_url, servers, &token, listen, bus)?;
+        let up = start_up(folder, &backing, &token, listen, bus)?;
         let settings = DatabaseSettings {
-            database_url: SecretString::from(database_url),
+            database_url: SecretString::from(backing.database_url.clone()),
             database_connections: 8,
         };
         let mut system = Self {
@@ -66,8 +57,7 @@ impl System {
             token,
             twilio: Emulator::at(Some(String::new()), "")?,
             gmail: Emulator::at(Some(String::new()), "")?,
-            postgres: Mutex::new(Some(postgres)),
-            kafka: Mutex::new(kafka),
+            backing,
             up,
         };
         system.wait_until_ready().await?;
@@ -100,46 +90,17 @@ impl System {
     }
 
     /// Another process of a service, told the same as the first.
-    pub(crate) fn replica(&self, service: &str) -> anyhow::Result<Option<Child>> {
-        let Some(first) = self.pid_of(service) else { return Ok(None) };
-        let program = std::env::current_exe()?.with_file_name(service);
+    pub(crate) async fn replica(&self, service: &str) -> anyhow::Result<Option<Member>> {
+        let (Some(first), Some(service)) = (self.pid_of(service), Service::named(service)) else {
+            return Ok(None);
+        };
+        let environment = environment_of(first)?;
         let log =
             File::options().create(true).append(true).open(self.folder.join("replicas.log"))?;
-        let child = Command::new(program)
-            .env_clear()
-            .envs(environment_of(first)?)
-            .env("FTE_LISTEN", free_address()?.to_string())
-            .env("FTE_PROBES_LISTEN", free_address()?.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| service.to_owned())?;
-        Ok(Some(child))
-    }
-
-    /// Crashes the database and starts it again in its place.
-    pub(crate) async fn crash_database(&self) -> anyhow::Result<()> {
-        let mut held = self.postgres.lock().await;
-        let Some(old) = held.take() else { return Ok(()) };
-        let port = old.port();
-        old.crash().await?;
-        drop(old);
-        *held = Some(start_postgres(&self.folder, Some(port)).await?);
-        Ok(())
-    }
-
-    /// Crashes the broker and starts it again in its place.
-    pub(crate) async fn crash_broker(&self) -> anyhow::Result<()> {
-        let mut held = self.kafka.lock().await;
-        let Some(old) = held.take() else { return Ok(()) };
-        let servers = old.bootstrap_servers();
-        let port = servers.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        old.crash().await?;
-        drop(old);
-        *held = Some(start_kafka(&self.folder, port).await?);
-        Ok(())
+        let replica = Member::start(service, |command| {
+            command.env_clear().envs(environment).stderr(log);
+        });
+        replica.await.map(Some)
     }
 
     /// Stops the services in order, then the servers.
@@ -149,12 +110,7 @@ impl System {
         }
         let stopped = timeout(STOP_LIMIT, self.up.wait()).await;
         self.pool.close().await;
-        if let Some(kafka) = self.kafka.lock().await.take() {
-            kafka.crash().await?;
-        }
-        if let Some(postgres) = self.postgres.lock().await.take() {
-            postgres.stop().await?;
-        }
+        self.backing.stop().await?;
         stopped.context("`fte up` did not stop")??;
         Ok(())
     }
@@ -165,20 +121,9 @@ fn up_log(folder: &Path) -> PathBuf {
     folder.join("up.log")
 }
 
-async fn start_postgres(folder: &Path, port: Option<u16>) -> anyhow::Result<Postgres> {
-    let folder = Some(folder.join("postgres"));
-    Ok(Postgres::start(PostgresOptions { folder, port, ..Default::default() }).await?)
-}
-
-async fn start_kafka(folder: &Path, port: Option<u16>) -> anyhow::Result<Kafka> {
-    let folder = Some(folder.join("kafka"));
-    Ok(Kafka::start(KafkaOptions { folder, port, ..Default::default() }).await?)
-}
-
 fn start_up(
     folder: &Path,
-    database_url: &str,
-    servers: Option<String>,
+    backing: &Backing,
     token: &str,
     listen: SocketAddr,
     bus: BusKind,
@@ -188,7 +133,7 @@ fn start_up(
     command
         .args(["up", "--processes", "--listen", &listen.to_string(), "--bus", bus, "--data"])
         .arg(folder.join("data"))
-        .env("DATABASE_URL", database_url)
+        .env("DATABASE_URL", &backing.database_url)
         .env("OPERATOR_TOKENS", format!("{OPERATOR}:{token}"))
         .env("FTE_RATE_LIMITS", "off")
         .env_remove("KAFKA_BOOTSTRAP_SERVERS");
@@ -198,7 +143,7 @@ fn start_up(
             command.env_remove(variable);
         }
     }
-    if let Some(servers) = servers {
+    if let Some(servers) = &backing.bootstrap_servers {
         command.env("KAFKA_BOOTSTRAP_SERVERS", servers);
     }
     let log = File::create(up_log(folder))?;

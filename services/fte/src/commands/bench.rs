@@ -1,8 +1,14 @@
-//! `fte bench`: measures the product on this machine and what it compares with, in
-//! the same run.
+//! `fte bench`: measures the product on this machine, and what it compares with in the
+//! same run; or judges what it measures.
 
 mod agent;
+mod fairness;
+mod fleet;
+mod judged;
+mod outage;
 mod pipeline;
+mod rolling;
+mod soak;
 mod stage;
 mod webhook;
 
@@ -28,6 +34,10 @@ enum Subject {
     Agent(Agent),
     Pipeline(Pipeline),
     Webhook(Webhook),
+    Fairness(judged::Fairness),
+    Rolling(judged::Rolling),
+    Outage(judged::Outage),
+    Soak(judged::Soak),
     #[command(hide = true)]
     BareHandler(BareHandler),
 }
@@ -116,6 +126,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Subject::Agent(agent) => agent.run().await?,
         Subject::Pipeline(pipeline) => pipeline.run().await?,
         Subject::Webhook(webhook) => webhook.run().await?,
+        Subject::Fairness(fairness) => return Box::pin(fairness.run()).await,
+        Subject::Rolling(rolling) => return Box::pin(rolling.run()).await,
+        Subject::Outage(outage) => return Box::pin(outage.run()).await,
+        Subject::Soak(soak) => return Box::pin(soak.run()).await,
         Subject::BareHandler(handler) => {
             let bus = handler.bus.connect(&handler.database.pool("bench")?).await?;
             bare::serve(handler.listen, bus.publisher()).await?;

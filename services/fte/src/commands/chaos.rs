@@ -2,7 +2,6 @@
 //! the end three truths that must agree.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -103,17 +102,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     outcome.map(|holds| if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Open to the user that PostgreSQL runs as.
 fn folder(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let folder = match asked {
+    Ok(match asked {
         Some(folder) => {
             fs::create_dir_all(folder)?;
             folder.canonicalize()?
         }
         None => tempfile::Builder::new().prefix("fte-chaos-").tempdir()?.keep(),
-    };
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
-    Ok(folder)
+    })
 }
 
 async fn run_in(

@@ -16,12 +16,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::commands::{kb, migrate};
+use crate::processes::Program;
 use crate::up::data::DataFolder;
 use crate::up::database::Database;
 use crate::up::gmail::Gmail;
 use crate::up::log::{self, Log};
 use crate::up::model::{self, Model};
 use crate::up::origin::Origin;
+use crate::up::service::Service;
 use crate::up::settings::Settings;
 use crate::up::twilio::Twilio;
 use crate::up::{Proxy, in_process, processes, told};
@@ -201,16 +203,16 @@ async fn start_services(
         let tasks = in_process::start(context, &settings, &running);
         return Ok((Origin::InProcess(running), tasks));
     }
-    let plan = processes::plan().await?;
-    say("services", &format!("{} processes", plan.len()));
+    let programs = Program::all(Service::ALL)?;
+    say("services", &format!("{} processes", programs.len()));
     let trusted = std::env::var("FTE_TRUSTED_PROXIES").unwrap_or_default();
     let proxy = Proxy::new(!trusted.is_empty())?;
     // The origin stands between the client and the services, and names the client.
     let trusted = [trusted.as_str(), "127.0.0.1"];
     let trusted: Vec<_> = trusted.into_iter().filter(|part| !part.is_empty()).collect();
     settings.set("FTE_TRUSTED_PROXIES", trusted.join(","));
-    let tasks = processes::start(context, &settings, &plan, arguments.process.drain);
-    Ok((Origin::Processes { processes: plan.into(), proxy }, tasks))
+    let tasks = processes::start(context, &settings, &programs, arguments.process.drain);
+    Ok((Origin::Processes { processes: programs.into(), proxy }, tasks))
 }
 
 async fn announce(

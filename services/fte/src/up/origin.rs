@@ -10,8 +10,8 @@ use axum::routing::get;
 use chassis::problem::Problem;
 use tower::ServiceExt as _;
 
+use crate::processes::Program;
 use crate::up::in_process::Running;
-use crate::up::processes::ServiceProcess;
 use crate::up::proxy::Proxy;
 use crate::up::service::Service;
 
@@ -22,7 +22,7 @@ const RETRY_AFTER: u64 = 1;
 #[derive(Clone)]
 pub(crate) enum Origin {
     InProcess(Running),
-    Processes { processes: std::sync::Arc<[ServiceProcess]>, proxy: Proxy },
+    Processes { processes: std::sync::Arc<[Program]>, proxy: Proxy },
 }
 
 impl Origin {
@@ -35,7 +35,7 @@ impl Origin {
             .with_state(self)
     }
 
-    fn process(&self, service: Service) -> Option<&ServiceProcess> {
+    fn process(&self, service: Service) -> Option<&Program> {
         match self {
             Origin::InProcess(_) => None,
             Origin::Processes { processes, .. } => {

@@ -15,11 +15,12 @@ use super::Agent;
 use super::pipeline::{FORM, submissions};
 use super::stage::{Bench, Throughput};
 use crate::bench::exposition::spent;
-use crate::bench::fleet::Member;
 use crate::bench::load::{Pace, Target};
 use crate::bench::process::resident_mb;
 use crate::bench::{load, tickets};
 use crate::output::line;
+use crate::processes::Member;
+use crate::up::service::Service;
 
 /// Tickets a second while the conversations are filled in.
 const FILLING: u32 = 400;
@@ -76,7 +77,7 @@ impl Agent {
         let accepted = self.fill(&bench, from).await?;
         let emulator = emulator(self.model_latency).await?;
         let settings = for_agent(&emulator, vectors.of_server);
-        let mut agent = Member::start_with("agent", &bench.surroundings, &settings.borrowed())?;
+        let agent = bench.surroundings.start_with(Service::Agent, &settings.borrowed()).await?;
         agent.ready().await?;
         let run = self.until_handled(&bench, &agent, from, accepted).await?;
         let metrics = agent.metrics().await?;
@@ -115,14 +116,14 @@ impl Agent {
     /// Stores the conversations through the web form; returns how many there are.
     async fn fill(&self, bench: &Bench, from: DateTime<Utc>) -> anyhow::Result<u64> {
         let mut members = Vec::new();
-        for name in ["webform-ingress", "identity-resolver"] {
-            members.push(Member::start(name, &bench.surroundings)?);
+        for service in [Service::WebformIngress, Service::IdentityResolver] {
+            members.push(bench.surroundings.start(service).await?);
         }
-        for member in &mut members {
+        for member in &members {
             member.ready().await?;
         }
         let Some(form) = members.first() else { anyhow::bail!("no web form") };
-        let target = Target { body: tickets::question, ..submissions(form.address, FORM) };
+        let target = Target { body: tickets::question, ..submissions(form.program.address, FORM) };
         let span = Duration::from_secs_f64(f64::from(self.conversations) / f64::from(FILLING));
         let report = load::run(target, Pace::Open(FILLING), self.connections, span).await?;
         let deadline = Instant::now() + PATIENCE;
@@ -168,8 +169,8 @@ impl Agent {
         let mut bench = Bench::start(folder, Some(&self.knowledge)).await?;
         let emulator = emulator(Duration::ZERO).await?;
         bench.start_services(&for_agent(&emulator, true).borrowed()).await?;
-        let Some(form) = bench.members.first() else { anyhow::bail!("no web form") };
-        let target = Target { body: tickets::question, ..submissions(form.address, FORM) };
+        let form = bench.member(Service::WebformIngress)?.program.address;
+        let target = Target { body: tickets::question, ..submissions(form, FORM) };
         let from = chassis::clock::now();
         let warm = load::run(target, Pace::Open(50), 8, Duration::from_secs(3)).await?;
         bench.drained(from, warm.accepted).await?;
@@ -190,9 +191,8 @@ impl Agent {
             emulator.embedding_requests(),
             emulator.texts()
         ))?;
-        if let Some(agent) = bench.members.iter().find(|member| member.name == "agent") {
-            print_split(&agent.metrics().await?, turns.mean_us / 1_000.0)?;
-        }
+        let agent = bench.member(Service::Agent)?;
+        print_split(&agent.metrics().await?, turns.mean_us / 1_000.0)?;
         bench.print_memory("resident after the load")?;
         line("compared with: `fte bench pipeline`, the same load with the built-in model")?;
         bench.stop().await

@@ -9,7 +9,6 @@ use tempfile::TempDir;
 
 use super::Pipeline;
 use super::stage::{Bench, Throughput, acknowledged, percentiles, print_table, start_bare};
-use crate::bench::fleet::Member;
 use crate::bench::load::{LoadReport, Pace, Target};
 use crate::bench::{bare, load, statements, tickets};
 use crate::output::line;
@@ -41,9 +40,9 @@ impl Pipeline {
     /// The web form alone, the bare handler alone, the broker alone.
     async fn acknowledgement(&self, folder: &TempDir) -> anyhow::Result<()> {
         let bench = Bench::start(folder, Some(&self.knowledge)).await?;
-        let mut ingress = Member::start("webform-ingress", &bench.surroundings)?;
+        let ingress = bench.surroundings.start(Service::WebformIngress).await?;
         ingress.ready().await?;
-        let submit = self.closed(submissions(ingress.address, FORM)).await?;
+        let submit = self.closed(submissions(ingress.program.address, FORM)).await?;
         ingress.stop().await?;
         let bare = self.bare_handler(&bench).await?;
         let produce =
@@ -73,8 +72,8 @@ impl Pipeline {
     async fn flow(&self, folder: &TempDir) -> anyhow::Result<()> {
         let mut bench = Bench::start(folder, Some(&self.knowledge)).await?;
         bench.start_services(&[]).await?;
-        let form = bench.members.first().context("no services")?;
-        let target = submissions(form.address, FORM);
+        let form = bench.member(Service::WebformIngress)?;
+        let target = submissions(form.program.address, FORM);
         bench.print_memory("resident at rest (target ≤ 40 MB each)")?;
         let from = chassis::clock::now();
         let report = load::run(target, Pace::Open(50), 8, WARM_UP * 2).await?;
@@ -110,7 +109,10 @@ impl Pipeline {
         let url = &bench.surroundings.database_url;
         let span = Duration::from_secs(10);
         statements::log_statements(url, true).await?;
-        let log = bench.postgres.log();
+        let log = {
+            let postgres = bench.backing.postgres.lock().await;
+            postgres.as_ref().context("the database is away")?.log()
+        };
         let idle_from = std::fs::metadata(&log)?.len();
         tokio::time::sleep(span).await;
         let busy_from = std::fs::metadata(&log)?.len();

@@ -6,19 +6,23 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use anyhow::Context as _;
+use chassis::settings::BusKind;
 use chrono::{DateTime, Utc};
 use hdrhistogram::Histogram;
-use servers::{Kafka, Postgres, PostgresOptions};
+use servers::{Kafka, Postgres};
 use sqlx::PgPool;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use crate::bench::fleet::{Member, Surroundings, free_address};
+use crate::backing::Backing;
 use crate::bench::load::{self, LoadReport, Pace, Target};
 use crate::bench::process::{CpuTimes, resident_mb};
+use crate::bench::surroundings::Surroundings;
 use crate::commands::{kb, migrate};
 use crate::output::line;
+use crate::processes::{Member, free_address};
 use crate::topics;
 use crate::up::service::Service;
 use crate::up::told;
@@ -35,9 +39,7 @@ pub(super) async fn start_bare(bench: &Bench) -> anyhow::Result<(SocketAddr, Chi
     let child = Command::new(std::env::current_exe()?)
         .args(["bench", "bare-handler"])
         .env("FTE_LISTEN", address.to_string())
-        .env("DATABASE_URL", &bench.surroundings.database_url)
-        .env("FTE_BUS", "kafka")
-        .env("KAFKA_BOOTSTRAP_SERVERS", &bench.surroundings.bootstrap_servers)
+        .envs(bench.surroundings.servers())
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .spawn()?;
@@ -60,27 +62,36 @@ pub(super) struct Throughput {
 
 /// Servers and services of one part.
 pub(super) struct Bench {
-    pub(super) postgres: Postgres,
-    kafka: Kafka,
+    pub(super) backing: Backing,
     pub(super) pool: PgPool,
     pub(super) surroundings: Surroundings,
     pub(super) members: Vec<Member>,
+    /// The servers' data; dropped after them.
+    _data: TempDir,
 }
 
 impl Bench {
     /// Durable servers with tables and topics in place, and articles if given.
     pub(super) async fn start(folder: &TempDir, knowledge: Option<&Path>) -> anyhow::Result<Self> {
-        let (postgres, kafka) = tokio::try_join!(
-            Postgres::start(PostgresOptions { durable: true, ..PostgresOptions::default() }),
-            Kafka::temporary(),
-        )?;
+        Self::start_on(BusKind::Kafka, folder.path(), knowledge).await
+    }
+
+    /// The same on this log; the services' own logs go to the folder.
+    pub(super) async fn start_on(
+        bus: BusKind,
+        folder: &Path,
+        knowledge: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let data = tempfile::Builder::new().prefix("fte-bench-").tempdir()?;
+        let backing = Backing::start(data.path(), bus, true).await?;
         let surroundings = Surroundings {
-            database_url: postgres.url("postgres"),
-            bootstrap_servers: kafka.bootstrap_servers(),
-            log_folder: folder.path().to_owned(),
+            database_url: backing.database_url.clone(),
+            bootstrap_servers: backing.bootstrap_servers.clone(),
+            log_folder: folder.to_owned(),
+            variables: Vec::new(),
         };
         let pool = PgPool::connect(&surroundings.database_url).await?;
-        let bench = Self { postgres, kafka, pool, surroundings, members: Vec::new() };
+        let bench = Self { backing, pool, surroundings, members: Vec::new(), _data: data };
         migrate::apply(&bench.pool).await?;
         bench.bus().await?.apply_topics(&topics::read(None, topics::Profile::Local)?).await?;
         if let Some(knowledge) = knowledge {
@@ -98,21 +109,34 @@ impl Bench {
             |service: &Service| matches!(service, Service::WhatsappIngress | Service::GmailIngress);
         for service in Service::ALL.into_iter().filter(|service| !has_account(service)) {
             let variables = if service == Service::Agent { for_agent } else { &[] };
-            let member = Member::start_with(service.name(), &self.surroundings, variables)?;
-            self.members.push(member);
+            self.members.push(self.surroundings.start_with(service, variables).await?);
         }
-        for member in &mut self.members {
+        self.ready().await
+    }
+
+    /// Waits until every service takes work.
+    pub(super) async fn ready(&self) -> anyhow::Result<()> {
+        for member in &self.members {
             member.ready().await?;
         }
         Ok(())
     }
 
+    /// The first process of a service.
+    pub(super) fn member(&self, service: Service) -> anyhow::Result<&Member> {
+        let found = self.members.iter().find(|member| member.program.service == service);
+        found.with_context(|| format!("{} does not run", service.name()))
+    }
+
     pub(super) async fn bus(&self) -> anyhow::Result<bus::Bus> {
-        let kafka = bus::KafkaConfig {
-            bootstrap_servers: self.surroundings.bootstrap_servers.clone(),
-            ..bus::KafkaConfig::default()
+        let config = match self.surroundings.bootstrap_servers.clone() {
+            Some(bootstrap_servers) => bus::BusConfig::Kafka(bus::KafkaConfig {
+                bootstrap_servers,
+                ..bus::KafkaConfig::default()
+            }),
+            None => bus::BusConfig::Postgres(bus::PostgresConfig::default()),
         };
-        Ok(bus::Bus::connect(bus::BusConfig::Kafka(kafka), self.pool.clone()).await?)
+        Ok(bus::Bus::connect(config, self.pool.clone()).await?)
     }
 
     /// The load on the web form, and what the rest answers meanwhile.
@@ -127,7 +151,7 @@ impl Bench {
         ))?;
         let from = chassis::clock::now();
         let start = Instant::now();
-        let cpu = CpuTimes::read(&self.roots());
+        let cpu = CpuTimes::read(&self.roots().await);
         let running =
             load::run(target, Pace::Open(wanted.rate), wanted.connections, wanted.duration);
         tokio::pin!(running);
@@ -146,7 +170,7 @@ impl Bench {
             }
         };
         let elapsed = start.elapsed().as_secs_f64();
-        let used = CpuTimes::read(&self.roots()).percent_since(&cpu, elapsed);
+        let used = CpuTimes::read(&self.roots().await).percent_since(&cpu, elapsed);
         let at_end = store::progress::since(&self.pool, from).await?;
         let drained = Instant::now();
         self.drained(from, report.accepted).await?;
@@ -171,21 +195,21 @@ impl Bench {
     }
 
     /// Every process by name, for readings.
-    pub(super) fn roots(&self) -> Vec<(String, u32)> {
-        let services = self.members.iter().map(|member| (member.name.to_owned(), member.pid()));
-        let others = [
-            ("broker".to_owned(), self.kafka.pid()),
-            ("database".to_owned(), self.postgres.pid()),
-            ("generator".to_owned(), std::process::id()),
-        ];
-        services.chain(others).collect()
+    pub(super) async fn roots(&self) -> Vec<(String, u32)> {
+        let services = self.members.iter().map(|member| (member.name(), member.pid()));
+        let broker = self.backing.kafka.lock().await.as_ref().map(Kafka::pid);
+        let database = self.backing.postgres.lock().await.as_ref().map(Postgres::pid);
+        let others = [("broker", broker), ("database", database)];
+        let others = others.into_iter().filter_map(|(name, pid)| Some((name, pid?)));
+        let all = services.chain(others).chain([("generator", std::process::id())]);
+        all.map(|(name, pid)| (name.to_owned(), pid)).collect()
     }
 
     pub(super) fn print_memory(&self, title: &str) -> anyhow::Result<()> {
         let resident = self
             .members
             .iter()
-            .filter_map(|member| Some((member.name.to_owned(), resident_mb(member.pid())?)))
+            .filter_map(|member| Some((member.name().to_owned(), resident_mb(member.pid())?)))
             .collect();
         line(format!("\n{title}"))?;
         print_table(&resident, "MB")
@@ -229,9 +253,7 @@ impl Bench {
             member.stop().await?;
         }
         self.pool.close().await;
-        self.kafka.stop().await?;
-        self.postgres.stop().await?;
-        Ok(())
+        self.backing.stop().await
     }
 }
 

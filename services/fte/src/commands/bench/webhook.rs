@@ -7,11 +7,11 @@ use emulators::twilio::Settings as Account;
 
 use super::Webhook;
 use super::stage::{Bench, acknowledged, percentiles, start_bare};
-use crate::bench::fleet::Member;
 use crate::bench::load::{LoadReport, Pace, Target};
 use crate::bench::process::resident_mb;
 use crate::bench::{calls, load};
 use crate::output::line;
+use crate::up::service::Service;
 
 /// Load before a measured part, so that caches and pools are warm.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -60,9 +60,10 @@ impl Webhook {
             ("TWILIO_API_BASE_URL", "http://127.0.0.1:9"),
             ("FTE_ALLOW_LOOPBACK", "true"),
         ];
-        let mut member = Member::start_with("whatsapp-ingress", &bench.surroundings, &variables)?;
+        let service = Service::WhatsappIngress;
+        let member = bench.surroundings.start_with(service, &variables).await?;
         member.ready().await?;
-        let target = target(member.address);
+        let target = target(member.program.address);
         line("\nacknowledged WhatsApp webhooks, closed loop")?;
         let mut at_target = 0.0;
         for (connections, bare) in CONNECTIONS.into_iter().zip(bare) {
