@@ -102,7 +102,7 @@ impl Embedder {
     pub async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vector>, EmbedderError> {
         match self {
             Self::Local(model) => Ok(model.embed(texts).await?),
-            Self::Server(model) => Ok(model.embed(texts).await?),
+            Self::Server(model) => Ok(model.embed(with_words(texts)).await?),
         }
     }
 
@@ -110,7 +110,7 @@ impl Embedder {
     pub async fn embed_cached(&self, texts: Vec<String>) -> Result<Vec<Vector>, EmbedderError> {
         match self {
             Self::Local(model) => Ok(model.embed_cached(texts).await?),
-            Self::Server(model) => Ok(model.embed(texts).await?),
+            Self::Server(model) => Ok(model.embed(with_words(texts)).await?),
         }
     }
 }
@@ -122,5 +122,24 @@ impl Classified for EmbedderError {
                 FailureClass::Retry
             }
         }
+    }
+}
+
+/// Servers refuse a text without words, and of what is written in letters that the reader
+/// does not know nothing is left but spaces.
+fn with_words(texts: Vec<String>) -> Vec<String> {
+    let worded = |text: String| if text.trim().is_empty() { "-".to_owned() } else { text };
+    texts.into_iter().map(worded).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_which_nothing_is_legible_can_be_asked_of_a_server() {
+        let texts = ["a word", "   ", ""].map(str::to_owned).to_vec();
+
+        assert_eq!(with_words(texts), ["a word", "-", "-"]);
     }
 }
