@@ -111,6 +111,39 @@ async fn a_killed_broker_that_starts_again_has_lost_nothing() {
     drop(broker);
 }
 
+/// An ingress answers 503 then: memory does not grow while the broker is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_the_producer_holds_is_refused_at_once() {
+    let broker = Kafka::temporary().await.unwrap();
+    let log = fixture(&broker).await;
+    let publisher = log.bus().await.publisher();
+    publisher.publish_all(vec![Record::of(&event("first", 0))]).await.unwrap();
+    broker.pause().unwrap();
+
+    let asked = Instant::now();
+    let mut refused_after = Vec::new();
+    let mut calls = tokio::task::JoinSet::new();
+    for n in 0..100 {
+        let publisher = Arc::clone(&publisher);
+        let mut record = Record::of(&event("large", n));
+        record.payload = vec![b'x'; 500_000].into();
+        calls.spawn(async move {
+            let refused = publisher.publish_all(vec![record]).await;
+            (refused, asked.elapsed())
+        });
+    }
+    while let Some(call) = calls.join_next().await {
+        let (refused, after) = call.unwrap();
+        assert!(matches!(refused, Err(PublishError::Unavailable(_))), "{refused:?}");
+        refused_after.push(after);
+    }
+
+    // 100 records of half a megabyte, of which 32 MiB are held until they time out.
+    let at_once = refused_after.iter().filter(|after| **after < Duration::from_secs(3)).count();
+    assert!((30..=40).contains(&at_once), "{at_once} were refused at once");
+    broker.resume().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_stops_in_time_without_its_broker() {
     let broker = Kafka::temporary().await.unwrap();
