@@ -34,7 +34,8 @@ const SAMPLE: Duration = Duration::from_millis(100);
 /// Turns that one agent runs at once; the bare client asks as many.
 const AT_ONCE: usize = 512;
 
-const EMBEDDING_MODEL: &str = "emulated-embeddings";
+/// What the emulated server of embeddings calls them.
+pub(super) const EMBEDDING_MODEL: &str = "emulated-embeddings";
 
 /// Where the agent's vectors come from, and the memory that is hoped for.
 #[derive(Clone, Copy)]

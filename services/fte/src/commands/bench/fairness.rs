@@ -38,7 +38,8 @@ impl Fairness {
         let mut verdicts = Vec::new();
         for disturber in self.disturbers() {
             let name = disturber.name();
-            let with = self.part(&mut fleet, rates, &name, Some(disturber), self.span).await?;
+            let span = self.span.max(disturber.span());
+            let with = self.part(&mut fleet, rates, &name, Some(disturber), span).await?;
             for ((channel, without), with) in CHANNELS.iter().zip(without).zip(with) {
                 if disturber == Disturber::SlowOutlet && *channel == "whatsapp" {
                     continue;
@@ -47,16 +48,16 @@ impl Fairness {
             }
         }
         let holds = judge::print(&verdicts)?;
-        fleet.stop().await?;
-        Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        fleet.stop(holds).await
     }
 
     fn disturbers(&self) -> [Disturber; 4] {
         [
-            Disturber::OneCustomer { messages: self.messages, per_second: self.per_second },
             Disturber::Poison,
             Disturber::Replay { letters: self.letters },
             Disturber::SlowOutlet,
+            // Last: it leaves the most behind.
+            Disturber::OneCustomer { messages: self.messages, per_second: self.per_second },
         ]
     }
 

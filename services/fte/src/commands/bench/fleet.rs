@@ -1,15 +1,17 @@
 //! Every service that a form or a WhatsApp message passes, with a Twilio of this process,
 //! and customers who write on both ways.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use chassis::settings::BusKind;
 use chrono::{DateTime, Utc};
+use emulators::openai::{OpenAiEmulator, Settings as Embeddings};
 use emulators::twilio::{Settings as Account, TwilioEmulator};
-use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
+use super::agent::EMBEDDING_MODEL;
 use super::pipeline::{FORM, submissions};
 use super::stage::Bench;
 use crate::bench::clients::{Crowd, Writing, Written};
@@ -35,12 +37,13 @@ const PART: u64 = 1_000_000;
 /// Both ways on which others write.
 pub(super) const CHANNELS: [&str; 2] = ["web_form", "whatsapp"];
 
-/// A database, a log, the services and the provider.
+/// A database, a log, the services and the providers: one that sends, one of embeddings.
 pub(super) struct Fleet {
     pub(super) bench: Bench,
     pub(super) twilio: TwilioEmulator,
+    _embeddings: OpenAiEmulator,
     crowds: u64,
-    _logs: TempDir,
+    logs: PathBuf,
 }
 
 /// Messages a second on each of the two ways.
@@ -66,9 +69,12 @@ impl Fleet {
         let cores = std::thread::available_parallelism()?;
         let log = if bus == BusKind::Kafka { "Apache Kafka" } else { "PostgreSQL" };
         line(format!("{cores} cores, shared by services, servers and customers; log in {log}"))?;
-        let logs = tempfile::tempdir()?;
-        let mut bench = Bench::start_on(bus, logs.path(), Some(knowledge)).await?;
+        let logs = tempfile::Builder::new().prefix("fte-bench-logs-").tempdir()?.keep();
+        line(format!("the services' logs, kept unless everything holds: {}", logs.display()))?;
+        let mut bench = Bench::start_on(bus, &logs, Some(knowledge)).await?;
         let twilio = TwilioEmulator::start(Account::default()).await?;
+        let embeddings =
+            OpenAiEmulator::start(Embeddings { kept: 1, ..Embeddings::default() }).await?;
         let whatsapp = Program::one(Service::WhatsappIngress)?;
         let account = Account::default();
         bench.surroundings.variables = vec![
@@ -78,6 +84,12 @@ impl Fleet {
             ("TWILIO_API_BASE_URL", twilio.base_url()),
             // The first takes callbacks, the second is what customers' messages are signed for.
             ("PUBLIC_BASE_URL", format!("http://{},{}", whatsapp.address, calls::ORIGIN)),
+            // With vectors of this machine the agent takes most of its cores, and everybody
+            // waits for those.
+            ("EMBEDDING_MODEL", EMBEDDING_MODEL.to_owned()),
+            ("OPENAI_API_KEY", Embeddings::default().api_key),
+            ("OPENAI_BASE_URL", embeddings.base_url()),
+            ("OPENAI_MODEL", EMBEDDING_MODEL.to_owned()),
             ("FTE_ALLOW_LOOPBACK", "true".to_owned()),
         ];
         bench.members.push(bench.surroundings.start_at(whatsapp).await?);
@@ -88,7 +100,7 @@ impl Fleet {
             }
         }
         bench.ready().await?;
-        Ok(Self { bench, twilio, crowds: 0, _logs: logs })
+        Ok(Self { bench, twilio, _embeddings: embeddings, crowds: 0, logs })
     }
 
     /// Forms, each of another customer, with a question that the agent answers.
@@ -170,8 +182,14 @@ impl Fleet {
         against(&self.bench.pool, "whatsapp", &sends, DateTime::UNIX_EPOCH).await
     }
 
-    pub(super) async fn stop(self) -> anyhow::Result<()> {
-        self.bench.stop().await
+    /// Stops everything; the exit code of a run in which everything holds, or not.
+    pub(super) async fn stop(self, holds: bool) -> anyhow::Result<ExitCode> {
+        self.bench.stop().await?;
+        if !holds {
+            return Ok(ExitCode::FAILURE);
+        }
+        std::fs::remove_dir_all(self.logs)?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

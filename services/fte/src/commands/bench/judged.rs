@@ -30,10 +30,10 @@ pub(super) struct Fairness {
     #[arg(long, default_value_t = 10_000)]
     pub(super) messages: u64,
     /// Messages that the one customer sends a second
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 250)]
     pub(super) per_second: u32,
     /// Dead letters that are replayed
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 1_000)]
     pub(super) letters: usize,
     /// Folder with the articles that the agent answers from
     #[arg(long, default_value = "knowledge")]

@@ -66,8 +66,7 @@ impl Outage {
         let rests = fleet.at_rest(from, written.confirmed, limit).await?;
         let recovery = Recovery { caught_up, answered: rests.then(|| returned.elapsed()) };
         let holds = self.judge(&fleet, from, due, &written, &recovery).await?;
-        fleet.stop().await?;
-        Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        fleet.stop(holds).await
     }
 
     /// The server stops, is away, and comes back.

@@ -72,8 +72,7 @@ impl Rolling {
             Verdict::none("rows that `fte verify` finds", count(broken)),
         ];
         let holds = judge::print(&verdicts)?;
-        fleet.stop().await?;
-        Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        fleet.stop(holds).await
     }
 }
 

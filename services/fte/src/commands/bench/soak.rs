@@ -82,8 +82,7 @@ impl Soak {
         verdicts.push(Verdict::none("messages that were not taken", written.unconfirmed()));
         verdicts.push(Verdict::none("work left over", u64::from(!rests)));
         let holds = judge::print(&verdicts)?;
-        fleet.stop().await?;
-        Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        fleet.stop(holds).await
     }
 }
 

@@ -74,6 +74,16 @@ impl Disturber {
         }
     }
 
+    /// How long it takes by itself.
+    pub(super) fn span(self) -> Duration {
+        match self {
+            Self::OneCustomer { messages, per_second } => {
+                Duration::from_secs(messages / u64::from(per_second.max(1)))
+            }
+            Self::Poison | Self::Replay { .. } | Self::SlowOutlet => Duration::ZERO,
+        }
+    }
+
     /// Begins; what has to be prepared is there when this returns.
     pub(super) async fn begin(
         self,
