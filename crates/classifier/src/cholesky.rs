@@ -64,23 +64,6 @@ impl Factor {
         }
         solved
     }
-
-    /// The diagonal of the inverse of A.
-    pub(crate) fn inverse_diagonal(&self) -> Vec<f32> {
-        let mut diagonal = vec![0.0; self.rows.len()];
-        for (at, place) in diagonal.iter_mut().enumerate() {
-            // Column `at` of the inverse of L; what stands above its diagonal is 0.
-            let mut column: Vec<f32> = Vec::with_capacity(self.rows.len() - at);
-            for row in self.rows.iter().skip(at) {
-                let known = row.get(at..at + column.len()).unwrap_or_default();
-                let own = row.last().copied().unwrap_or(1.0);
-                let one = if column.is_empty() { 1.0 } else { 0.0 };
-                column.push((one - dot(known, &column)) / own);
-            }
-            *place = dot(&column, &column);
-        }
-        diagonal
-    }
 }
 
 /// Turns one entry of a row into that of the factor; the entries before it are done.
@@ -134,18 +117,6 @@ mod tests {
             for (found, row) in product(&lower, &x).iter().zip(&right) {
                 assert!((found - row[side]).abs() < 1e-3, "{found} {}", row[side]);
             }
-        }
-    }
-
-    #[test]
-    fn the_diagonal_of_the_inverse_is_that_of_the_unit_solutions() {
-        let factor = Factor::of(matrix()).unwrap();
-        let diagonal = factor.inverse_diagonal();
-
-        for at in [0, 5, BLOCK, diagonal.len() - 1] {
-            let mut unit = vec![vec![0.0]; diagonal.len()];
-            unit[at][0] = 1.0;
-            assert!((factor.solve(&unit)[at][0] - diagonal[at]).abs() < 1e-4);
         }
     }
 

@@ -1,9 +1,11 @@
 //! Learns from labelled sentences what a sentence means: by its vector and by its words.
 //! No I/O, nothing of a policy; the same sentences give the same classifier.
 
+mod bank;
 mod cholesky;
 mod words;
 
+pub use bank::Bank;
 use cholesky::Factor;
 use words::Vocabulary;
 
@@ -36,110 +38,64 @@ const WORDS: f32 = 0.5;
 /// How much a new sentence is trusted to differ from those learned; higher is smoother.
 const RIDGE: f32 = 0.3;
 
-/// What was learned: a weight of every sentence for every output.
+/// What was learned of some sentences of a bank.
 #[derive(Debug, Clone)]
 pub struct Classifier {
-    samples: Vec<Vec<f32>>,
-    vocabulary: Vocabulary,
+    /// Which sentences of the bank.
+    rows: Vec<usize>,
     /// By sentence, then by output.
     weights: Vec<Vec<f32>>,
+    vocabulary: Vocabulary,
     outputs: usize,
 }
 
-/// What a sentence scores.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Scores {
-    /// Near the target of the sentences like it: by output.
-    pub outputs: Vec<f32>,
-    /// How like it each learned sentence is, from 0 to 2.5.
-    pub likeness: Vec<f32>,
-}
-
 impl Classifier {
-    /// Learns the targets of each sentence: pairs of output and value; what is not named is 0.
+    /// Learns the targets of sentences of a bank, named by their places in it: pairs of
+    /// output and value; what is not named is 0. `samples` are those of the bank.
     pub fn train(
+        bank: &Bank,
         samples: &[Sample],
-        targets: &[Vec<(usize, f32)>],
+        targets: &[(usize, Vec<(usize, f32)>)],
         outputs: usize,
     ) -> Result<Self, TrainError> {
-        let (classifier, factor) = Self::prepare(samples, targets.len(), outputs)?;
-        let weights = factor.solve(&dense(targets, outputs));
-        Ok(Self { weights, ..classifier })
-    }
-
-    /// What every sentence would score had it not been learned: by sentence, then by output.
-    pub fn leave_one_out(
-        samples: &[Sample],
-        targets: &[Vec<(usize, f32)>],
-        outputs: usize,
-    ) -> Result<Vec<Vec<f32>>, TrainError> {
-        let (_, factor) = Self::prepare(samples, targets.len(), outputs)?;
-        let targets = dense(targets, outputs);
-        let weights = factor.solve(&targets);
-        let diagonal = factor.inverse_diagonal();
-        let without = |((target, weight), diagonal): ((&Vec<f32>, &Vec<f32>), f32)| {
-            target.iter().zip(weight).map(|(target, weight)| target - weight / diagonal).collect()
-        };
-        Ok(targets.iter().zip(&weights).zip(diagonal).map(without).collect())
-    }
-
-    fn prepare(
-        samples: &[Sample],
-        targets: usize,
-        outputs: usize,
-    ) -> Result<(Self, Factor), TrainError> {
-        if samples.len() != targets {
-            return Err(TrainError::Count { samples: samples.len(), targets });
+        let rows: Vec<usize> = targets.iter().map(|(row, _)| *row).collect();
+        let learned: Vec<&Sample> = rows.iter().filter_map(|row| samples.get(*row)).collect();
+        if learned.len() != rows.len() {
+            return Err(TrainError::Count { samples: samples.len(), targets: rows.len() });
         }
-        let dimension = samples.first().map_or(0, |sample| sample.vector.len());
-        if samples.iter().any(|sample| sample.vector.len() != dimension) {
-            return Err(TrainError::Dimension);
-        }
-        let vocabulary = Vocabulary::of(samples);
-        let classifier = Self {
-            samples: samples.iter().map(|sample| sample.vector.clone()).collect(),
-            vocabulary,
-            weights: Vec::new(),
-            outputs,
-        };
-        let row = |(number, sample): (usize, &Sample)| {
-            let mut row = classifier.likeness(sample);
-            row.truncate(number + 1);
+        let (mut vocabulary, holdings) = Vocabulary::of(&learned);
+        let row = |(number, sample): (usize, &&Sample)| {
+            let near = bank.likeness_to(&sample.vector, rows.get(..=number).unwrap_or_default());
+            let by_words = holdings.likeness(number);
+            let mut row: Vec<f32> =
+                near.iter().zip(by_words).map(|(near, words)| near + WORDS * words).collect();
             if let Some(own) = row.last_mut() {
                 *own += RIDGE;
             }
             row
         };
-        let lower = samples.iter().enumerate().map(row).collect();
+        let lower = learned.iter().enumerate().map(row).collect();
         let factor = Factor::of(lower).ok_or(TrainError::Singular)?;
-        Ok((classifier, factor))
+        let weights = factor.solve(&dense(targets, outputs));
+        vocabulary.weigh(&holdings, &weights, outputs, WORDS);
+        Ok(Self { rows, weights, vocabulary, outputs })
     }
 
-    /// Judges a sentence.
-    pub fn scores(&self, sample: &Sample) -> Scores {
-        let likeness = self.likeness(sample);
+    /// Judges a sentence, near the targets of the sentences like it: by output. `near` is
+    /// what its bank says of its vector.
+    pub fn scores(&self, near: &[f32], sample: &Sample) -> Vec<f32> {
         let mut outputs = vec![0.0; self.outputs];
-        for (like, weights) in likeness.iter().zip(&self.weights) {
-            for (output, weight) in outputs.iter_mut().zip(weights) {
-                *output += like * weight;
-            }
+        for (row, weights) in self.rows.iter().zip(&self.weights) {
+            let like = near.get(*row).copied().unwrap_or_default();
+            add(&mut outputs, like, weights);
         }
-        Scores { outputs, likeness }
-    }
-
-    fn likeness(&self, sample: &Sample) -> Vec<f32> {
-        let by_words = self.vocabulary.likeness(sample);
-        let by_vector = self.samples.iter().map(|known| dot(known, &sample.vector));
-        // A bell over the distance: far away is nothing, not the contrary.
-        by_vector
-            .zip(by_words)
-            .map(|(near, words)| (2.0 * near - 2.0).exp() + WORDS * words)
-            .collect()
+        self.vocabulary.add_scores(sample, &mut outputs);
+        outputs
     }
 }
 
-fn dense(targets: &[Vec<(usize, f32)>], outputs: usize) -> Vec<Vec<f32>> {
-    let row = |named: &Vec<(usize, f32)>| {
+fn dense(targets: &[(usize, Vec<(usize, f32)>)], outputs: usize) -> Vec<Vec<f32>> {
+    let row = |(_, named): &(usize, Vec<(usize, f32)>)| {
         let mut row = vec![0.0; outputs];
         for (output, value) in named {
             if let Some(place) = row.get_mut(*output) {
@@ -151,9 +107,25 @@ fn dense(targets: &[Vec<(usize, f32)>], outputs: usize) -> Vec<Vec<f32>> {
     targets.iter().map(row).collect()
 }
 
-/// Sums in lanes, so that it compiles to vector instructions.
+/// Adds the weights so many times.
+fn add(sums: &mut [f32], times: f32, weights: &[f32]) {
+    for (sum, weight) in sums.iter_mut().zip(weights) {
+        *sum += times * weight;
+    }
+}
+
+/// The product of two vectors with the widest instructions that the processor has. The
+/// order of the sums is always the same, and so is the result on every machine.
 fn dot(left: &[f32], right: &[f32]) -> f32 {
-    const LANES: usize = 16;
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || in_lanes(left, right),
+    )
+}
+
+#[inline(always)]
+fn in_lanes(left: &[f32], right: &[f32]) -> f32 {
+    const LANES: usize = 64;
     let mut sums = [0.0_f32; LANES];
     let (left_chunks, left_rest) = left.as_chunks::<LANES>();
     let (right_chunks, right_rest) = right.as_chunks::<LANES>();
@@ -178,65 +150,84 @@ mod tests {
         }
     }
 
-    fn learned() -> (Vec<Sample>, Vec<Vec<(usize, f32)>>) {
-        let samples = vec![
+    fn samples() -> Vec<Sample> {
+        vec![
             sample([1.0, 0.0], "please refund me"),
             sample([0.96, 0.28], "send the money back"),
             sample([0.8, 0.6], "i do not want a refund"),
             sample([0.0, 1.0], "how do i add a board"),
-        ];
-        let targets = vec![vec![(0, 1.0)], vec![(0, 1.0)], vec![], vec![(1, 1.0)]];
-        (samples, targets)
+        ]
+    }
+
+    fn targets() -> Vec<(usize, Vec<(usize, f32)>)> {
+        vec![(0, vec![(0, 1.0)]), (1, vec![(0, 1.0)]), (2, vec![]), (3, vec![(1, 1.0)])]
     }
 
     #[test]
     fn a_sentence_scores_as_those_it_is_like() {
-        let (samples, targets) = learned();
-        let classifier = Classifier::train(&samples, &targets, 2).unwrap();
+        let bank = Bank::of(&samples()).unwrap();
+        let classifier = Classifier::train(&bank, &samples(), &targets(), 2).unwrap();
+        let judge = |sample: Sample| {
+            let near = bank.likeness(&sample.vector);
+            (classifier.scores(&near, &sample), near)
+        };
 
-        let wanted = classifier.scores(&sample([0.98, 0.199], "refund me please"));
-        let refused = classifier.scores(&sample([0.98, 0.199], "i do not want a refund"));
-        let other = classifier.scores(&sample([0.1, 0.995], "how do i delete a board"));
+        let (wanted, near) = judge(sample([0.98, 0.199], "refund me please"));
+        let (refused, _) = judge(sample([0.98, 0.199], "i do not want a refund"));
+        let (other, _) = judge(sample([0.1, 0.995], "how do i delete a board"));
 
-        assert!(wanted.outputs[0] > refused.outputs[0]);
-        assert!(wanted.outputs[0] > 0.5 && wanted.outputs[1] < 0.5, "{wanted:?}");
-        assert!(other.outputs[1] > 0.5 && other.outputs[0] < 0.5, "{other:?}");
-        let likest = wanted.likeness.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-        assert_eq!(likest.unwrap().0, 0);
+        assert!(wanted[0] > refused[0]);
+        assert!(wanted[0] > 0.5 && wanted[1] < 0.5, "{wanted:?}");
+        assert!(other[1] > 0.5 && other[0] < 0.5, "{other:?}");
+        let likest = near.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+        assert_eq!(likest.unwrap().0, 1);
     }
 
     #[test]
-    fn leaving_one_out_is_the_same_as_learning_the_others() {
-        let (samples, targets) = learned();
-        // The words of the one left out weigh nothing here: none of them is its own.
-        let same: Vec<Sample> = samples
-            .iter()
-            .map(|s| Sample { words: vec!["same".to_owned()], ..s.clone() })
-            .collect();
+    fn sentences_that_are_not_named_teach_nothing() {
+        let bank = Bank::of(&samples()).unwrap();
+        let some = [(0, vec![(0, 1.0)]), (3, vec![(1, 1.0)])];
+        let few = [samples()[0].clone(), samples()[3].clone()];
+        let moved = [(0, vec![(0, 1.0)]), (1, vec![(1, 1.0)])];
+        let question = sample([0.6, 0.8], "do i want the money");
 
-        let at_once = Classifier::leave_one_out(&same, &targets, 2).unwrap();
+        let scores = Classifier::train(&bank, &samples(), &some, 2)
+            .unwrap()
+            .scores(&bank.likeness(&question.vector), &question);
 
-        for left in 0..same.len() {
-            let keep = |at: &usize| *at != left;
-            let others: Vec<Sample> =
-                (0..same.len()).filter(keep).map(|at| same[at].clone()).collect();
-            let theirs: Vec<_> =
-                (0..same.len()).filter(keep).map(|at| targets[at].clone()).collect();
-            let scores = Classifier::train(&others, &theirs, 2).unwrap().scores(&same[left]);
-            for (one, other) in scores.outputs.iter().zip(&at_once[left]) {
-                assert!((one - other).abs() < 1e-3, "{left}: {one} {other}");
+        let alone = Bank::of(&few).unwrap();
+        let expected = Classifier::train(&alone, &few, &moved, 2)
+            .unwrap()
+            .scores(&alone.likeness(&question.vector), &question);
+        for (one, other) in scores.iter().zip(&expected) {
+            assert!((one - other).abs() < 1e-5, "{scores:?} {expected:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_learned_is_what_it_scores_but_for_the_ridge() {
+        let bank = Bank::of(&samples()).unwrap();
+        let classifier = Classifier::train(&bank, &samples(), &targets(), 2).unwrap();
+        for ((row, named), sample) in targets().iter().zip(samples()) {
+            let scores = classifier.scores(&bank.likeness(&sample.vector), &sample);
+            for (output, score) in scores.iter().enumerate() {
+                let target = named.iter().find(|(at, _)| *at == output).map_or(0.0, |(_, v)| *v);
+                let missed = RIDGE * classifier.weights[*row][output];
+                assert!((target - score - missed).abs() < 1e-3, "{row} {output}: {score}");
             }
         }
     }
 
     #[test]
     fn what_cannot_be_learned_says_why() {
-        let (mut samples, targets) = learned();
-        let count = Classifier::train(&samples, &targets[1..], 2).unwrap_err();
+        let mut samples = samples();
+        let bank = Bank::of(&samples).unwrap();
+        let beyond = [(9, vec![(0, 1.0)])];
+        let count = Classifier::train(&bank, &samples, &beyond, 2).unwrap_err();
         samples[1].vector.pop();
-        let dimension = Classifier::train(&samples, &targets, 2).unwrap_err();
+        let dimension = Bank::of(&samples).unwrap_err();
 
-        assert_eq!(count, TrainError::Count { samples: 4, targets: 3 });
+        assert_eq!(count, TrainError::Count { samples: 4, targets: 1 });
         assert_eq!(dimension, TrainError::Dimension);
     }
 }

@@ -11,6 +11,7 @@ use store::knowledge::Space;
 
 use crate::model::ModelError;
 use crate::openai::{self, RemoteSettings};
+use crate::policy::fold;
 
 /// Where vectors come from.
 #[derive(Debug, Clone, clap::Args)]
@@ -96,6 +97,21 @@ impl Embedder {
         };
         let dimension = i32::try_from(dimension).unwrap_or(i32::MAX);
         Ok(Space { model: self.name(), dimension })
+    }
+
+    /// A customer's text as the model can read it. The one in this process knows English and
+    /// the letters of its neighbours, and stumbles over marks of other scripts: texts in
+    /// those are compared by their words alone. A server is asked about the words as they are.
+    pub(crate) fn legible(&self, text: &str) -> String {
+        let is_known =
+            |symbol: char| symbol.is_ascii() || ('\u{2010}'..='\u{2027}').contains(&symbol);
+        match self {
+            Self::Local(_) => fold(text)
+                .chars()
+                .map(|symbol| if is_known(symbol) { symbol } else { ' ' })
+                .collect(),
+            Self::Server(_) => text.to_owned(),
+        }
     }
 
     /// The vectors of texts in their order, each of length 1.

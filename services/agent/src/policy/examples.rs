@@ -6,6 +6,8 @@ use std::path::Path;
 use contract::Category;
 use serde::Deserialize;
 
+use crate::sentiment::Label as Mood;
+
 use crate::policy::fold::fold;
 use crate::policy::folder::Folder;
 use crate::policy::load::{PolicyError, wrong};
@@ -18,6 +20,8 @@ struct ExamplesFile {
     examples: Vec<OfRule>,
     #[serde(default)]
     ordinary: Vec<OfCategory>,
+    #[serde(default)]
+    tickets: Vec<Ticket>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,6 +41,16 @@ struct OfCategory {
     texts: Vec<String>,
 }
 
+/// A whole message: the rule that holds for it or, where none does, what it is about.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ticket {
+    rule: Option<String>,
+    category: Option<Category>,
+    mood: Mood,
+    text: String,
+}
+
 /// What a sentence is an example of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Label {
@@ -53,6 +67,8 @@ pub(super) enum Label {
 pub(super) struct Example {
     pub(super) text: String,
     pub(super) label: Label,
+    /// Where it was said.
+    pub(super) mood: Option<Mood>,
 }
 
 /// Reads the files of the folder `examples`, in the order of their names.
@@ -62,7 +78,9 @@ pub(super) fn read(folder: &mut Folder<'_>) -> Result<Vec<Example>, PolicyError>
     for file in names(&folder.path.join(FOLDER))? {
         let file = format!("{FOLDER}/{file}");
         let read: ExamplesFile = folder.read(&file)?;
-        for (field, example) in labelled(read) {
+        for (field, example) in labelled(read)
+            .map_err(|field| wrong(&file, field, "needs either a rule or a category"))?
+        {
             let text = example.text.trim();
             if text.is_empty() {
                 return Err(wrong(&file, field, "is empty"));
@@ -88,12 +106,14 @@ fn names(path: &Path) -> Result<BTreeSet<String>, PolicyError> {
     }
 }
 
-/// Every example of a file with the name of its field.
-fn labelled(file: ExamplesFile) -> Vec<(String, Example)> {
+/// Every example of a file with the name of its field; an error names the field that has
+/// no label.
+fn labelled(file: ExamplesFile) -> Result<Vec<(String, Example)>, String> {
     let mut all = Vec::new();
     let mut add = |field: String, texts: Vec<String>, label: Label| {
         for (at, text) in texts.into_iter().enumerate() {
-            all.push((format!("{field}[{at}]"), Example { text, label: label.clone() }));
+            let example = Example { text, label: label.clone(), mood: None };
+            all.push((format!("{field}[{at}]"), example));
         }
     };
     for entry in file.examples {
@@ -104,7 +124,16 @@ fn labelled(file: ExamplesFile) -> Vec<(String, Example)> {
     for entry in file.ordinary {
         add(format!("ordinary.{}", entry.category), entry.texts, Label::Ordinary(entry.category));
     }
-    all
+    for (at, ticket) in file.tickets.into_iter().enumerate() {
+        let field = format!("tickets[{at}]");
+        let label = match (ticket.rule, ticket.category) {
+            (Some(rule), None) => Label::Means(rule),
+            (None, Some(category)) => Label::Ordinary(category),
+            _ => return Err(field),
+        };
+        all.push((field, Example { text: ticket.text, label, mood: Some(ticket.mood) }));
+    }
+    Ok(all)
 }
 
 /// Every rule has examples, and every example a rule.

@@ -198,14 +198,21 @@ pub(crate) struct RulesFile {
     pub(crate) likely: Vec<RuleEntry>,
 }
 
-/// From which score on the likeness to the examples decides.
+/// How the likeness to the examples decides.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Meant {
     pub(crate) person: f64,
-    pub(crate) always: f64,
+    /// How much counts that any rule holds for the whole message.
+    pub(crate) whole: f64,
+    /// How much counts the likest single rule of the whole message, and of the surest part.
+    pub(crate) rule_of_whole: f64,
+    pub(crate) rule_of_part: f64,
     pub(crate) one_sentence: f64,
     pub(crate) chosen: f64,
+    /// How much the mood counts that the dictionaries find, and that of the examples.
+    pub(crate) mood_by_words: f64,
+    pub(crate) mood_by_examples: f64,
 }
 
 /// One rule as it stands in the file.

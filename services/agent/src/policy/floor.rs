@@ -34,21 +34,21 @@ pub(super) struct Judged {
 
 impl Judged {
     pub(super) fn of(scores: &Scores, from: &Meant) -> Self {
-        let (Some(always), Some(likely), Some(person)) = (
+        let (Some(always), Some(likely), Some(any), Some(likest)) = (
             scores.of(|piece| piece.always),
             scores.of(|piece| piece.likely),
             scores.of(|piece| piece.always + piece.likely),
+            scores.of(Piece::likest),
         ) else {
             return Self::default();
         };
+        let person =
+            from.whole * any.1 + from.rule_of_part * likest.0 + from.rule_of_whole * likest.1;
+        let needs_person = thousandths(person) >= from.person;
+        let is_rather_always = always.0 + always.1 >= likely.0 + likely.1;
         // One clear sentence in a long letter is enough.
-        let surest = scores.parts.iter().map(|piece| piece.always).fold(f64::MIN, f64::max);
-        let needs_person = person >= from.person;
-        let is_always = always >= from.always
-            || surest >= from.one_sentence
-            || (needs_person && always >= likely);
-        let is_likely = likely >= from.person || (needs_person && likely > always);
-        Self { always: Some(is_always), likely: Some(is_likely) }
+        let is_always = always.0 >= from.one_sentence || (needs_person && is_rather_always);
+        Self { always: Some(is_always), likely: Some(needs_person && !is_rather_always) }
     }
 }
 

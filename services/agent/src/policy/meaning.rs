@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use classifier::{Classifier, Sample, TrainError};
+use classifier::{Bank, Classifier, Sample, TrainError};
 use contract::Category;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ use crate::policy::findings::Findings;
 use crate::policy::text::{Sentence, sentences};
 use crate::policy::units::Span;
 use crate::policy::{Policy, Readers};
+use crate::sentiment::Label as Mood;
 
 /// What the model of meaning said about a message; empty where it was not asked.
 /// Rounded, so that the log holds exactly what was decided on.
@@ -24,12 +25,17 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// How sure something is of the message: where it is surest, and what the rest makes of
-    /// it. `None` where the model was not asked.
-    pub(super) fn of(&self, score: impl Fn(&Piece) -> f64) -> Option<f64> {
+    /// What something scores for the surest part of the message, and for the whole of it.
+    /// `None` where the model was not asked.
+    pub(super) fn of(&self, score: impl Fn(&Piece) -> f64) -> Option<(f64, f64)> {
         let surest = self.parts.iter().map(&score).max_by(f64::total_cmp)?;
-        let whole = self.whole.as_ref().map_or(surest, &score);
-        Some((surest + whole) / 2.0)
+        Some((surest, self.whole.as_ref().map_or(surest, &score)))
+    }
+
+    /// The mood of the message as a whole, −1 to 1.
+    pub(super) fn mood(&self) -> Option<f64> {
+        let piece = self.whole.as_ref().or(self.parts.first())?;
+        Some(piece.mood)
     }
 
     /// What the message as a whole is about, the surest first.
@@ -52,6 +58,15 @@ pub struct Piece {
     pub rules: Vec<RuleScore>,
     /// What it is about, the surest first.
     pub categories: Vec<(Category, f64)>,
+    /// Like examples of which mood it is: near −1 negative, near 1 positive.
+    pub mood: f64,
+}
+
+impl Piece {
+    /// How sure the likest rule is, of the floor or not.
+    pub(super) fn likest(&self) -> f64 {
+        self.rules.first().map_or(0.0, |best| best.score)
+    }
 }
 
 /// How like a piece is to the examples of one rule.
@@ -70,11 +85,14 @@ const CATEGORIES_KEPT: usize = 3;
 /// What was learned from the examples of a policy.
 #[derive(Debug)]
 pub(super) struct Meaning {
+    bank: Bank,
     /// Whether rules hold, from all examples: one output for each rule, the floor's first.
     rules: Classifier,
     /// What a ticket is about, from the ordinary ones alone: those that a rule holds for
     /// have its category.
     about: Classifier,
+    /// How the writers of whole messages felt: one output, −1 to 1.
+    moods: Option<Classifier>,
     outputs: Outputs,
     examples: Vec<Example>,
 }
@@ -150,45 +168,59 @@ impl Meaning {
         let sampled = examples.iter().zip(vectors);
         let samples: Vec<Sample> =
             sampled.map(|(e, vector)| policy.readers.sample(&e.text, vector)).collect();
-        let targets: Vec<_> = examples.iter().map(|e| outputs.targets(&e.label)).collect();
-        let rules = Classifier::train(&samples, &targets, outputs.rules.len())?;
-        let about = |(sample, example): (&Sample, &Example)| {
+        let bank = Bank::of(&samples)?;
+        let train =
+            |targets: Vec<_>, outputs| Classifier::train(&bank, &samples, &targets, outputs);
+        let numbered = || examples.iter().enumerate();
+        let targets = numbered().map(|(at, e)| (at, outputs.targets(&e.label))).collect();
+        let rules = train(targets, outputs.rules.len())?;
+        let ordinary = |(at, example): (usize, &Example)| {
             let Label::Ordinary(category) = &example.label else { return None };
-            let at = Category::ALL.iter().position(|known| known == category)?;
-            Some((sample.clone(), vec![(at, 1.0)]))
+            let output = Category::ALL.iter().position(|known| known == category)?;
+            Some((at, vec![(output, 1.0)]))
         };
-        let (samples, targets): (Vec<_>, Vec<_>) =
-            samples.iter().zip(&examples).filter_map(about).unzip();
-        let about = Classifier::train(&samples, &targets, Category::ALL.len())?;
-        Ok(Self { rules, about, outputs, examples })
+        let about = train(numbered().filter_map(ordinary).collect(), Category::ALL.len())?;
+        let felt = |(at, example): (usize, &Example)| {
+            let towards = match example.mood? {
+                Mood::Negative => -1.0,
+                Mood::Neutral => 0.0,
+                Mood::Positive => 1.0,
+            };
+            Some((at, vec![(0, towards)]))
+        };
+        let moods: Vec<_> = numbered().filter_map(felt).collect();
+        let moods = if moods.is_empty() { None } else { Some(train(moods, 1)?) };
+        Ok(Self { bank, rules, about, moods, outputs, examples })
     }
 
     /// Judges a piece.
     pub(super) fn judge(&self, span: Span, sample: &Sample) -> Piece {
-        let scores = self.rules.scores(sample);
-        let (always, likely) =
-            scores.outputs.split_at_checked(self.outputs.always).unwrap_or_default();
+        let near = self.bank.likeness(&sample.vector);
+        let scores = self.rules.scores(&near, sample);
+        let (always, likely) = scores.split_at_checked(self.outputs.always).unwrap_or_default();
         let ids = self.outputs.rules.iter().map(String::as_str);
-        let likest = best(ids.zip(scores.outputs.iter().copied()), RULES_KEPT);
+        let likest = best(ids.zip(scores.iter().copied()), RULES_KEPT);
         let rules = likest.into_iter().map(|(rule, score)| RuleScore {
             rule: rule.to_owned(),
             score,
-            example: self.nearest(rule, &scores.likeness),
+            example: self.nearest(rule, &near),
         });
-        let about = self.about.scores(sample).outputs;
+        let about = self.about.scores(&near, sample);
+        let mood = self.moods.as_ref().map(|moods| moods.scores(&near, sample));
         Piece {
             span,
             always: rounded(always.iter().sum()),
             likely: rounded(likely.iter().sum()),
             rules: rules.collect(),
             categories: best(Category::ALL.iter().copied().zip(about), CATEGORIES_KEPT),
+            mood: mood.and_then(|mood| mood.first().copied()).map_or(0.0, rounded),
         }
     }
 
-    /// The example of a rule that is most alike.
-    fn nearest(&self, rule: &str, likeness: &[f32]) -> String {
+    /// The example of a rule that is nearest.
+    fn nearest(&self, rule: &str, near: &[f32]) -> String {
         let shows = |example: &Example| matches!(&example.label, Label::Means(id) if id == rule);
-        let of_rule = self.examples.iter().zip(likeness).filter(|(example, _)| shows(example));
+        let of_rule = self.examples.iter().zip(near).filter(|(example, _)| shows(example));
         let nearest = of_rule.max_by(|left, right| left.1.total_cmp(right.1));
         nearest.map_or_else(String::new, |(example, _)| example.text.clone())
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use classifier::TrainError;
 
 use crate::embedder::{Embedder, EmbedderError};
-use crate::policy::fold::fold;
 use crate::policy::meaning::Meaning;
 use crate::policy::text::sentences;
 use crate::policy::units::{Pieces, Span, pieces};
@@ -35,7 +34,7 @@ impl Reader {
 
     /// A reader that has learned from the examples of the policy.
     pub async fn learned(policy: Arc<Policy>, embedder: Embedder) -> Result<Self, ReadError> {
-        let texts = policy.examples.iter().map(|example| legible(&example.text)).collect();
+        let texts = policy.examples.iter().map(|example| embedder.legible(&example.text)).collect();
         let vectors = embedder.embed_cached(texts).await?;
         let learning = Arc::clone(&policy);
         let learned = tokio::task::spawn_blocking(move || Meaning::learn(&learning, vectors));
@@ -71,7 +70,8 @@ impl Reader {
         let spans: Vec<Span> = pieces.parts.iter().copied().chain(pieces.whole).collect();
         let said = |(start, end): &Span| text.get(*start..*end).unwrap_or_default().to_owned();
         let texts: Vec<String> = spans.iter().map(said).collect();
-        let vectors = embedder.embed(texts.iter().map(|text| legible(text)).collect()).await?;
+        let vectors =
+            embedder.embed(texts.iter().map(|text| embedder.legible(text)).collect()).await?;
         let judge = |((span, text), vector): ((&Span, &String), Vec<f32>)| {
             meaning.judge(*span, &self.policy.readers.sample(text, vector))
         };
@@ -79,11 +79,4 @@ impl Reader {
         let whole = pieces.whole.and_then(|_| parts.pop());
         Ok(Scores { parts, whole })
     }
-}
-
-/// What the model can read: it knows English and the letters of its neighbours, and
-/// stumbles over marks of other scripts. Those are compared by their words alone.
-fn legible(text: &str) -> String {
-    let is_known = |symbol: char| symbol.is_ascii() || ('\u{2010}'..='\u{2027}').contains(&symbol);
-    fold(text).chars().map(|symbol| if is_known(symbol) { symbol } else { ' ' }).collect()
 }

@@ -121,7 +121,7 @@ impl Policy {
         let category = by_rule.into_iter().find(|c| *c != Category::General).unwrap_or(category);
         let priority = self.readers.priority(hits.iter().chain(&likely), &findings);
         Reading {
-            sentiment: mood,
+            sentiment: self.mood(mood, &scores),
             own_words: text,
             is_never: hits.is_empty() && likely.is_empty(),
             hits,
@@ -131,6 +131,13 @@ impl Policy {
             priority,
             scores,
         }
+    }
+
+    /// What the dictionaries say of the mood, weighed against messages that were like it.
+    fn mood(&self, by_words: Sentiment, scores: &Scores) -> Sentiment {
+        let Some(by_examples) = scores.mood() else { return by_words };
+        let from = &self.readers.meaning;
+        Sentiment::of(from.mood_by_words * by_words.score + from.mood_by_examples * by_examples)
     }
 
     /// The subject, when it is new, and the messages below it, without what others wrote;

@@ -32,7 +32,7 @@ use crate::output::line;
 
 /// The project's own.
 const SETS: [&str; 3] =
-    ["evaluation/untouched-2.jsonl", "evaluation/tuning.jsonl", "evaluation/tuning-2.jsonl"];
+    ["evaluation/tuning.jsonl", "evaluation/tuning-2.jsonl", "evaluation/tuning-3.jsonl"];
 
 /// Judge the agent on labelled tickets
 ///
