@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use testkit::wait_within;
 
 /// Servers, six services and a debug build on a busy machine.
-const START_LIMIT: Duration = Duration::from_secs(90);
+const START_LIMIT: Duration = Duration::from_secs(240);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
