@@ -1,27 +1,62 @@
 //! The equations of a symmetric matrix, solved by its triangular factor.
 
-use crate::dot;
+use crate::lanes::{add, dot, in_lanes};
 
 /// Rows that are worked on together, so that each earlier row is fetched once for all of
 /// them: about what the cache of a core holds at a few thousand sentences.
 const BLOCK: usize = 48;
 
-/// The lower triangle L of A = L·Lᵀ, row by row.
-#[derive(Debug)]
-pub(crate) struct Factor {
-    rows: Vec<Vec<f32>>,
+/// The lower triangle of a matrix, row by row in one piece of memory: the system has it back
+/// as soon as it is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Triangle {
+    entries: Vec<f32>,
+    rows: usize,
 }
+
+impl Triangle {
+    pub(crate) fn with_rows(rows: usize) -> Self {
+        Self { entries: vec![0.0; start_of(rows)], rows }
+    }
+
+    pub(crate) fn rows_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        rows_of(&mut self.entries, 0)
+    }
+
+    fn row(&self, row: usize) -> &[f32] {
+        self.entries.get(start_of(row)..start_of(row + 1)).unwrap_or_default()
+    }
+}
+
+/// Where a row begins.
+fn start_of(row: usize) -> usize {
+    row * (row + 1) / 2
+}
+
+/// The rows of a part of a triangle that begins with this row.
+fn rows_of(mut entries: &mut [f32], first: usize) -> impl Iterator<Item = &mut [f32]> {
+    (first + 1..).map_while(move |length| {
+        let (row, rest) = std::mem::take(&mut entries).split_at_mut_checked(length)?;
+        entries = rest;
+        Some(row)
+    })
+}
+
+/// The lower triangle L of A = L·Lᵀ.
+#[derive(Debug)]
+pub(crate) struct Factor(Triangle);
 
 impl Factor {
     /// Of the lower triangle of a matrix; `None` where it is not positive definite.
-    pub(crate) fn of(mut lower: Vec<Vec<f32>>) -> Option<Self> {
-        let mut start = 0;
-        while start < lower.len() {
-            let end = (start + BLOCK).min(lower.len());
-            let (done, rest) = lower.split_at_mut(start);
-            let block = rest.get_mut(..end - start)?;
-            for (column, known) in done.iter().enumerate() {
-                for row in block.iter_mut() {
+    pub(crate) fn of(mut lower: Triangle) -> Option<Self> {
+        let rows = lower.rows;
+        for first in (0..rows).step_by(BLOCK) {
+            let end = (first + BLOCK).min(rows);
+            let (done, rest) = lower.entries.split_at_mut(start_of(first));
+            let block = rest.get_mut(..start_of(end) - start_of(first))?;
+            let mut block: Vec<&mut [f32]> = rows_of(block, first).collect();
+            for (column, known) in rows_of(done, 0).enumerate() {
+                for row in &mut block {
                     eliminate(row, column, known)?;
                 }
             }
@@ -29,7 +64,7 @@ impl Factor {
                 let (earlier, later) = block.split_at_mut(at);
                 let row = later.first_mut()?;
                 for (offset, known) in earlier.iter().enumerate() {
-                    eliminate(row, start + offset, known)?;
+                    eliminate(row, first + offset, known)?;
                 }
                 let (own, before) = row.split_last_mut()?;
                 let square = *own - dot(before, before);
@@ -38,31 +73,37 @@ impl Factor {
                 }
                 *own = square.sqrt();
             }
-            start = end;
         }
-        Some(Self { rows: lower })
+        Some(Self(lower))
     }
 
-    /// Solves A·x = b for many b at once: rows are equations, columns the several b.
-    pub(crate) fn solve(&self, right: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let mut solved: Vec<Vec<f32>> = Vec::with_capacity(right.len());
-        for (row, right) in self.rows.iter().zip(right) {
-            let mut value = right.clone();
-            for (factor, known) in row.iter().zip(&solved) {
-                subtract(&mut value, *factor, known);
-            }
-            scale(&mut value, row.last());
-            solved.push(value);
-        }
-        for at in (0..solved.len()).rev() {
-            let (earlier, later) = solved.split_at_mut(at);
-            let (Some(row), Some(value)) = (self.rows.get(at), later.first_mut()) else { continue };
-            scale(value, row.last());
-            for (factor, target) in row.iter().zip(earlier) {
-                subtract(target, *factor, value);
-            }
-        }
-        solved
+    /// Solves A·x = b for several b at once: by equation, so many b beside each other.
+    pub(crate) fn solve(&self, mut right: Vec<f32>, width: usize) -> Vec<f32> {
+        let width = width.max(1);
+        in_lanes(
+            #[inline(always)]
+            || {
+                for at in 0..self.0.rows {
+                    let (solved, rest) = right.split_at_mut(at * width);
+                    let Some(value) = rest.get_mut(..width) else { return };
+                    let row = self.0.row(at);
+                    for (factor, known) in row.iter().zip(solved.chunks_exact(width)) {
+                        add(value, -factor, known);
+                    }
+                    scale(value, row.last());
+                }
+                for at in (0..self.0.rows).rev() {
+                    let (earlier, rest) = right.split_at_mut(at * width);
+                    let Some(value) = rest.get_mut(..width) else { return };
+                    let row = self.0.row(at);
+                    scale(value, row.last());
+                    for (factor, target) in row.iter().zip(earlier.chunks_exact_mut(width)) {
+                        add(target, -factor, value);
+                    }
+                }
+            },
+        );
+        right
     }
 }
 
@@ -75,12 +116,7 @@ fn eliminate(row: &mut [f32], column: usize, known: &[f32]) -> Option<()> {
     Some(())
 }
 
-fn subtract(target: &mut [f32], factor: f32, known: &[f32]) {
-    for (target, known) in target.iter_mut().zip(known) {
-        *target -= factor * known;
-    }
-}
-
+#[inline(always)]
 fn scale(value: &mut [f32], diagonal: Option<&f32>) {
     let diagonal = diagonal.copied().unwrap_or(1.0);
     value.iter_mut().for_each(|value| *value /= diagonal);
@@ -91,37 +127,40 @@ mod tests {
     use super::*;
 
     /// More rows than one block has.
-    fn matrix() -> Vec<Vec<f32>> {
+    fn matrix() -> Triangle {
         let entry = |row: usize, column: usize| {
             let near = 1.0 / (1.0 + (row - column) as f32);
             if row == column { near + 0.5 } else { near }
         };
-        (0..3 * BLOCK / 2).map(|row| (0..=row).map(|column| entry(row, column)).collect()).collect()
-    }
-
-    fn product(lower: &[Vec<f32>], x: &[f32]) -> Vec<f32> {
-        let entry = |row: usize, column: usize| lower[row.max(column)][row.min(column)];
-        (0..x.len()).map(|row| (0..x.len()).map(|at| entry(row, at) * x[at]).sum()).collect()
+        let mut matrix = Triangle::with_rows(3 * BLOCK / 2);
+        for (row, entries) in matrix.rows_mut().enumerate() {
+            entries.iter_mut().enumerate().for_each(|(column, at)| *at = entry(row, column));
+        }
+        matrix
     }
 
     #[test]
     fn a_solution_put_into_the_equations_gives_the_right_side() {
         let lower = matrix();
-        let right: Vec<Vec<f32>> =
-            (0..lower.len()).map(|row| vec![row as f32 / 10.0, 1.0]).collect();
+        let right: Vec<f32> = (0..lower.rows).flat_map(|row| [row as f32 / 10.0, 1.0]).collect();
 
-        let solved = Factor::of(lower.clone()).unwrap().solve(&right);
+        let solved = Factor::of(lower.clone()).unwrap().solve(right.clone(), 2);
 
-        for side in 0..2 {
-            let x: Vec<f32> = solved.iter().map(|row| row[side]).collect();
-            for (found, row) in product(&lower, &x).iter().zip(&right) {
-                assert!((found - row[side]).abs() < 1e-3, "{found} {}", row[side]);
-            }
+        let entry = |row: usize, column: usize| lower.row(row.max(column))[row.min(column)];
+        for (at, right) in right.iter().enumerate() {
+            let (row, side) = (at / 2, at % 2);
+            let found: f32 =
+                (0..lower.rows).map(|column| entry(row, column) * solved[2 * column + side]).sum();
+            assert!((found - right).abs() < 1e-3, "{found} {right}");
         }
     }
 
     #[test]
     fn a_matrix_that_is_not_positive_definite_has_no_factor() {
-        assert!(Factor::of(vec![vec![1.0], vec![2.0, 1.0]]).is_none());
+        let mut matrix = Triangle::with_rows(2);
+        let entries = [1.0, 2.0, 1.0];
+        matrix.rows_mut().flatten().zip(entries).for_each(|(place, entry)| *place = entry);
+
+        assert!(Factor::of(matrix).is_none());
     }
 }

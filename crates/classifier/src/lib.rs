@@ -2,29 +2,41 @@
 //! No I/O, nothing of a policy; the same sentences give the same classifier.
 
 mod bank;
+mod bytes;
 mod cholesky;
+mod lanes;
 mod words;
 
-pub use bank::Bank;
-use cholesky::Factor;
-use words::Vocabulary;
+use bank::Bank;
+use bytes::{Reader, Writer};
+use cholesky::{Factor, Triangle};
+use lanes::{add, in_lanes};
+use words::{Holdings, Vocabulary};
 
-/// A sentence to learn from or to judge.
+/// What is said in a sentence, beside its vector.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Sample {
-    /// Of length 1, all of the same model.
-    pub vector: Vec<f32>,
+pub struct Said {
     /// Folded for comparison.
     pub words: Vec<String>,
     /// Names of what else was noticed of the sentence.
     pub cues: Vec<String>,
 }
 
+/// One thing to learn of sentences, named by their places: pairs of output and value; what
+/// is not named is 0, and a sentence that is not named teaches nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    pub targets: Vec<(usize, Vec<(usize, f32)>)>,
+    pub outputs: usize,
+}
+
 /// Why nothing could be learned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrainError {
-    #[error("there are {samples} sentences and {targets} lists of targets")]
-    Count { samples: usize, targets: usize },
+    #[error("there are {vectors} vectors and {sentences} sentences")]
+    Count { vectors: usize, sentences: usize },
+    #[error("a target names sentence {sentence} of {sentences}")]
+    Target { sentence: usize, sentences: usize },
     #[error("the vectors are of different lengths")]
     Dimension,
     #[error("the sentences are no basis to learn from")]
@@ -38,196 +50,178 @@ const WORDS: f32 = 0.5;
 /// How much a new sentence is trusted to differ from those learned; higher is smoother.
 const RIDGE: f32 = 0.3;
 
-/// What was learned of some sentences of a bank.
-#[derive(Debug, Clone)]
+/// The way of learning and the form of what is kept of it: to be raised with either.
+pub const FORM: u32 = 1;
+
+/// What was learned, for several tasks over the same sentences.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Classifier {
-    /// Which sentences of the bank.
-    rows: Vec<usize>,
-    /// By sentence, then by output.
-    weights: Vec<Vec<f32>>,
+    bank: Bank,
     vocabulary: Vocabulary,
-    outputs: usize,
+    /// By sentence, then by output of all tasks; 0 where a task does not name it.
+    weights: Vec<f32>,
+    /// Of each task.
+    outputs: Vec<usize>,
+}
+
+/// A sentence as it was judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// How like it is to each sentence learned, by its vector: 1 where it is the same.
+    pub near: Vec<f32>,
+    /// Of all tasks, one after the other.
+    scores: Vec<f32>,
+    outputs: Vec<usize>,
+}
+
+impl Judged {
+    /// The scores of a task: near the targets of the sentences like it.
+    pub fn scores(&self, task: usize) -> &[f32] {
+        let place = place(&self.outputs, task);
+        self.scores.get(place).unwrap_or_default()
+    }
 }
 
 impl Classifier {
-    /// Learns the targets of sentences of a bank, named by their places in it: pairs of
-    /// output and value; what is not named is 0. `samples` are those of the bank.
+    /// Learns from sentences, each with its vector of length 1, all of the same model.
     pub fn train(
-        bank: &Bank,
-        samples: &[Sample],
-        targets: &[(usize, Vec<(usize, f32)>)],
-        outputs: usize,
+        vectors: &[Vec<f32>],
+        sentences: &[Said],
+        tasks: &[Task],
     ) -> Result<Self, TrainError> {
-        let rows: Vec<usize> = targets.iter().map(|(row, _)| *row).collect();
-        let learned: Vec<&Sample> = rows.iter().filter_map(|row| samples.get(*row)).collect();
-        if learned.len() != rows.len() {
-            return Err(TrainError::Count { samples: samples.len(), targets: rows.len() });
+        if vectors.len() != sentences.len() {
+            let (vectors, sentences) = (vectors.len(), sentences.len());
+            return Err(TrainError::Count { vectors, sentences });
         }
-        let (mut vocabulary, holdings) = Vocabulary::of(&learned);
-        let row = |(number, sample): (usize, &&Sample)| {
-            let near = bank.likeness_to(&sample.vector, rows.get(..=number).unwrap_or_default());
-            let by_words = holdings.likeness(number);
-            let mut row: Vec<f32> =
-                near.iter().zip(by_words).map(|(near, words)| near + WORDS * words).collect();
-            if let Some(own) = row.last_mut() {
-                *own += RIDGE;
+        let bank = Bank::of(vectors)?;
+        let outputs: Vec<usize> = tasks.iter().map(|task| task.outputs).collect();
+        let width = outputs.iter().sum();
+        let mut vocabulary = Vocabulary::of(sentences, tasks.len(), width);
+        let mut weights = vec![0.0; sentences.len() * width];
+        for (number, task) in tasks.iter().enumerate() {
+            let place = place(&outputs, number);
+            let learned = learn(&bank, sentences, task, &mut vocabulary, number, place.start)?;
+            for ((row, _), of_row) in
+                task.targets.iter().zip(learned.chunks_exact(task.outputs.max(1)))
+            {
+                let (start, end) = (row * width + place.start, row * width + place.end);
+                if let Some(weights) = weights.get_mut(start..end) {
+                    weights.copy_from_slice(of_row);
+                }
             }
-            row
-        };
-        let lower = learned.iter().enumerate().map(row).collect();
-        let factor = Factor::of(lower).ok_or(TrainError::Singular)?;
-        let weights = factor.solve(&dense(targets, outputs));
-        vocabulary.weigh(&holdings, &weights, outputs, WORDS);
-        Ok(Self { rows, weights, vocabulary, outputs })
+        }
+        Ok(Self { bank, vocabulary, weights, outputs })
     }
 
-    /// Judges a sentence, near the targets of the sentences like it: by output. `near` is
-    /// what its bank says of its vector.
-    pub fn scores(&self, near: &[f32], sample: &Sample) -> Vec<f32> {
-        let mut outputs = vec![0.0; self.outputs];
-        for (row, weights) in self.rows.iter().zip(&self.weights) {
-            let like = near.get(*row).copied().unwrap_or_default();
-            add(&mut outputs, like, weights);
+    /// Judges sentences; several at once look at each learned one only once.
+    pub fn judge(&self, sentences: &[(Said, Vec<f32>)]) -> Vec<Judged> {
+        let width = self.outputs.iter().sum();
+        let vectors: Vec<&[f32]> = sentences.iter().map(|(_, vector)| &**vector).collect();
+        let near = self.bank.likeness(&vectors);
+        let judge = |((said, _), near): (&(Said, Vec<f32>), Vec<f32>)| {
+            let mut scores = self.by_vector(&near, width);
+            self.vocabulary.add_scores(said, &self.outputs, &mut scores);
+            Judged { near, scores, outputs: self.outputs.clone() }
+        };
+        sentences.iter().zip(near).map(judge).collect()
+    }
+
+    fn by_vector(&self, near: &[f32], width: usize) -> Vec<f32> {
+        let mut scores = vec![0.0; width];
+        in_lanes(
+            #[inline(always)]
+            || {
+                for (near, weights) in near.iter().zip(self.weights.chunks_exact(width.max(1))) {
+                    add(&mut scores, *near, weights);
+                }
+            },
+        );
+        scores
+    }
+
+    /// All that was learned but the vectors, which whoever has the sentences has anyway.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.numbers(self.outputs.iter().copied());
+        writer.floats(&self.weights);
+        self.vocabulary.write(&mut writer);
+        writer.bytes
+    }
+
+    /// What [`Self::to_bytes`] gave, for the same vectors. `None` for anything else.
+    pub fn from_bytes(vectors: &[Vec<f32>], bytes: &[u8]) -> Option<Self> {
+        let sentences = vectors.len();
+        let mut reader = Reader { bytes };
+        let outputs = reader.numbers()?;
+        let width = outputs.iter().try_fold(0_usize, |sum, count| sum.checked_add(*count))?;
+        let weights = reader.floats()?;
+        let vocabulary = Vocabulary::read(&mut reader, outputs.len(), width)?;
+        let is_whole = reader.bytes.is_empty() && weights.len() == sentences.checked_mul(width)?;
+        if !is_whole {
+            return None;
         }
-        self.vocabulary.add_scores(sample, &mut outputs);
-        outputs
+        Some(Self { bank: Bank::of(vectors).ok()?, vocabulary, weights, outputs })
     }
 }
 
-fn dense(targets: &[(usize, Vec<(usize, f32)>)], outputs: usize) -> Vec<Vec<f32>> {
-    let row = |(_, named): &(usize, Vec<(usize, f32)>)| {
-        let mut row = vec![0.0; outputs];
+/// Where the outputs of a task stand among those of all.
+fn place(outputs: &[usize], task: usize) -> std::ops::Range<usize> {
+    let start = outputs.iter().take(task).sum();
+    start..start + outputs.get(task).copied().unwrap_or_default()
+}
+
+/// Weights of the sentences of one task, by sentence and output; the vocabulary learns what
+/// its words add.
+fn learn(
+    bank: &Bank,
+    sentences: &[Said],
+    task: &Task,
+    vocabulary: &mut Vocabulary,
+    number: usize,
+    first: usize,
+) -> Result<Vec<f32>, TrainError> {
+    let rows: Vec<usize> = task.targets.iter().map(|(row, _)| *row).collect();
+    let count = sentences.len();
+    if let Some(sentence) = rows.iter().copied().find(|row| *row >= count) {
+        return Err(TrainError::Target { sentence, sentences: count });
+    }
+    let learned: Vec<&Said> = rows.iter().filter_map(|row| sentences.get(*row)).collect();
+    let holdings = vocabulary.learn(&learned, number);
+    let lower = equations(bank, &rows, &holdings);
+    let factor = Factor::of(lower).ok_or(TrainError::Singular)?;
+    let weights = factor.solve(dense(task), task.outputs);
+    vocabulary.weigh(&holdings, &weights, task.outputs, first, WORDS);
+    Ok(weights)
+}
+
+/// How like the sentences are to one another, each a little surer of itself.
+fn equations(bank: &Bank, rows: &[usize], holdings: &Holdings) -> Triangle {
+    let mut lower = Triangle::with_rows(rows.len());
+    let mut by_words = vec![0.0; rows.len()];
+    for (number, row) in lower.rows_mut().enumerate() {
+        bank.likeness_to(rows.get(number), rows, row);
+        holdings.likeness(number, &mut by_words);
+        for (near, words) in row.iter_mut().zip(&by_words) {
+            *near += WORDS * words;
+        }
+        if let Some(own) = row.last_mut() {
+            *own += RIDGE;
+        }
+    }
+    lower
+}
+
+fn dense(task: &Task) -> Vec<f32> {
+    let mut dense = vec![0.0; task.targets.len() * task.outputs];
+    for ((_, named), row) in task.targets.iter().zip(dense.chunks_exact_mut(task.outputs.max(1))) {
         for (output, value) in named {
             if let Some(place) = row.get_mut(*output) {
                 *place = *value;
             }
         }
-        row
-    };
-    targets.iter().map(row).collect()
-}
-
-/// Adds the weights so many times.
-fn add(sums: &mut [f32], times: f32, weights: &[f32]) {
-    for (sum, weight) in sums.iter_mut().zip(weights) {
-        *sum += times * weight;
     }
-}
-
-/// The product of two vectors with the widest instructions that the processor has. The
-/// order of the sums is always the same, and so is the result on every machine.
-fn dot(left: &[f32], right: &[f32]) -> f32 {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || in_lanes(left, right),
-    )
-}
-
-#[inline(always)]
-fn in_lanes(left: &[f32], right: &[f32]) -> f32 {
-    const LANES: usize = 64;
-    let mut sums = [0.0_f32; LANES];
-    let (left_chunks, left_rest) = left.as_chunks::<LANES>();
-    let (right_chunks, right_rest) = right.as_chunks::<LANES>();
-    for (left, right) in left_chunks.iter().zip(right_chunks) {
-        for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
-            *sum += left * right;
-        }
-    }
-    let rest: f32 = left_rest.iter().zip(right_rest).map(|(left, right)| left * right).sum();
-    sums.iter().sum::<f32>() + rest
+    dense
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample(vector: [f32; 2], words: &str) -> Sample {
-        Sample {
-            vector: vector.to_vec(),
-            words: words.split(' ').map(str::to_owned).collect(),
-            cues: Vec::new(),
-        }
-    }
-
-    fn samples() -> Vec<Sample> {
-        vec![
-            sample([1.0, 0.0], "please refund me"),
-            sample([0.96, 0.28], "send the money back"),
-            sample([0.8, 0.6], "i do not want a refund"),
-            sample([0.0, 1.0], "how do i add a board"),
-        ]
-    }
-
-    fn targets() -> Vec<(usize, Vec<(usize, f32)>)> {
-        vec![(0, vec![(0, 1.0)]), (1, vec![(0, 1.0)]), (2, vec![]), (3, vec![(1, 1.0)])]
-    }
-
-    #[test]
-    fn a_sentence_scores_as_those_it_is_like() {
-        let bank = Bank::of(&samples()).unwrap();
-        let classifier = Classifier::train(&bank, &samples(), &targets(), 2).unwrap();
-        let judge = |sample: Sample| {
-            let near = bank.likeness(&sample.vector);
-            (classifier.scores(&near, &sample), near)
-        };
-
-        let (wanted, near) = judge(sample([0.98, 0.199], "refund me please"));
-        let (refused, _) = judge(sample([0.98, 0.199], "i do not want a refund"));
-        let (other, _) = judge(sample([0.1, 0.995], "how do i delete a board"));
-
-        assert!(wanted[0] > refused[0]);
-        assert!(wanted[0] > 0.5 && wanted[1] < 0.5, "{wanted:?}");
-        assert!(other[1] > 0.5 && other[0] < 0.5, "{other:?}");
-        let likest = near.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-        assert_eq!(likest.unwrap().0, 1);
-    }
-
-    #[test]
-    fn sentences_that_are_not_named_teach_nothing() {
-        let bank = Bank::of(&samples()).unwrap();
-        let some = [(0, vec![(0, 1.0)]), (3, vec![(1, 1.0)])];
-        let few = [samples()[0].clone(), samples()[3].clone()];
-        let moved = [(0, vec![(0, 1.0)]), (1, vec![(1, 1.0)])];
-        let question = sample([0.6, 0.8], "do i want the money");
-
-        let scores = Classifier::train(&bank, &samples(), &some, 2)
-            .unwrap()
-            .scores(&bank.likeness(&question.vector), &question);
-
-        let alone = Bank::of(&few).unwrap();
-        let expected = Classifier::train(&alone, &few, &moved, 2)
-            .unwrap()
-            .scores(&alone.likeness(&question.vector), &question);
-        for (one, other) in scores.iter().zip(&expected) {
-            assert!((one - other).abs() < 1e-5, "{scores:?} {expected:?}");
-        }
-    }
-
-    #[test]
-    fn what_was_learned_is_what_it_scores_but_for_the_ridge() {
-        let bank = Bank::of(&samples()).unwrap();
-        let classifier = Classifier::train(&bank, &samples(), &targets(), 2).unwrap();
-        for ((row, named), sample) in targets().iter().zip(samples()) {
-            let scores = classifier.scores(&bank.likeness(&sample.vector), &sample);
-            for (output, score) in scores.iter().enumerate() {
-                let target = named.iter().find(|(at, _)| *at == output).map_or(0.0, |(_, v)| *v);
-                let missed = RIDGE * classifier.weights[*row][output];
-                assert!((target - score - missed).abs() < 1e-3, "{row} {output}: {score}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_learned_says_why() {
-        let mut samples = samples();
-        let bank = Bank::of(&samples).unwrap();
-        let beyond = [(9, vec![(0, 1.0)])];
-        let count = Classifier::train(&bank, &samples, &beyond, 2).unwrap_err();
-        samples[1].vector.pop();
-        let dimension = Bank::of(&samples).unwrap_err();
-
-        assert_eq!(count, TrainError::Count { samples: 4, targets: 1 });
-        assert_eq!(dimension, TrainError::Dimension);
-    }
-}
+mod tests;

@@ -1,93 +1,235 @@
 //! How like two sentences are by their words: words and pieces of words, the rarer the
 //! weightier. Pieces forgive slips of the pen and know compound words.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
-use crate::{Sample, add};
+use crate::Said;
+use crate::bytes::{Reader, Writer};
+use crate::lanes::add;
 
 /// Lengths of the pieces of a word, its two ends counted.
 const PIECES: [usize; 2] = [3, 4];
 
-/// What is known of a word or piece.
-#[derive(Debug, Clone, Default)]
-struct Term {
-    rarity: f32,
-    /// By output, what it adds.
+/// Words, pieces of words, cues.
+const PARTS: usize = 3;
+
+/// The words, pieces of words and cues of all learned sentences, and what each task has
+/// learned of them.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Vocabulary {
+    parts: [Part; PARTS],
+    /// How many.
+    tasks: usize,
+    /// Outputs of all tasks.
+    width: usize,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Part {
+    /// The terms in the order of their names: sums of floats depend on the order.
+    numbers: HashMap<Box<str>, usize>,
+    /// By term, then by task; 0 where no sentence of the task has it.
+    rarity: Vec<f32>,
+    /// By term, then by output of all tasks: what it adds.
     adds: Vec<f32>,
 }
 
-/// The words, pieces of words and cues of all learned sentences.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Vocabulary {
-    parts: [HashMap<String, Term>; 3],
-}
-
-/// Which sentence holds which term, and the weight that it has there; for learning.
+/// Which sentence of a task holds which term, and the weight that it has there.
 #[derive(Debug)]
 pub(crate) struct Holdings {
-    /// By part and sentence: number of the term and weight.
-    terms: [Vec<Vec<(usize, f32)>>; 3],
-    /// By part and term: sentence and weight.
-    holders: [Vec<Vec<(usize, f32)>>; 3],
-    /// By part: the terms in the order of their numbers.
-    names: [Vec<String>; 3],
+    parts: [Held; PARTS],
+}
+
+/// By sentence: number of the term and weight. By term: sentence and weight.
+#[derive(Debug, Default)]
+struct Held {
+    terms: Vec<Vec<(usize, f32)>>,
+    holders: Vec<Vec<(usize, f32)>>,
 }
 
 impl Vocabulary {
-    pub(crate) fn of(samples: &[&Sample]) -> (Self, Holdings) {
-        let counted: Vec<[Counts; 3]> = samples.iter().map(|sample| counted(sample)).collect();
-        let part = |at: usize| terms(&counted.iter().filter_map(|c| c.get(at)).collect::<Vec<_>>());
-        let [(one, first), (two, second), (three, third)] = [part(0), part(1), part(2)];
-        let holdings = Holdings {
-            terms: [first.0, second.0, third.0],
-            holders: [first.1, second.1, third.1],
-            names: [first.2, second.2, third.2],
+    /// Of all sentences, with nothing learned of them yet.
+    pub(crate) fn of(sentences: &[Said], tasks: usize, width: usize) -> Self {
+        let part = |part: usize| {
+            let mut names: HashSet<Box<str>> = HashSet::new();
+            for said in sentences {
+                each_term(said, part, |term| {
+                    if !names.contains(term) {
+                        names.insert(term.into());
+                    }
+                });
+            }
+            let mut names: Vec<Box<str>> = names.into_iter().collect();
+            names.sort_unstable();
+            let count = names.len();
+            Part {
+                numbers: names.into_iter().zip(0..).collect(),
+                rarity: vec![0.0; count * tasks],
+                adds: vec![0.0; count * width],
+            }
         };
-        (Self { parts: [one, two, three] }, holdings)
+        Self { parts: std::array::from_fn(part), tasks, width }
+    }
+
+    /// Learns how rare terms are among the sentences of a task.
+    pub(crate) fn learn(&mut self, learned: &[&Said], task: usize) -> Holdings {
+        let mut holdings = Holdings { parts: Default::default() };
+        let parts = self.parts.iter_mut().zip(&mut holdings.parts);
+        for (number, (part, held)) in parts.enumerate() {
+            let counts: Vec<Counts> =
+                learned.iter().map(|said| part.counted(said, number)).collect();
+            part.rarify(&counts, self.tasks, task);
+            held.holders = vec![Vec::new(); part.numbers.len()];
+            for (sentence, counts) in counts.iter().enumerate() {
+                let of_sentence: Vec<(usize, f32)> =
+                    part.weighed(counts, self.tasks, task).collect();
+                for (term, weight) in &of_sentence {
+                    if let Some(holders) = held.holders.get_mut(*term) {
+                        holders.push((sentence, *weight));
+                    }
+                }
+                held.terms.push(of_sentence);
+            }
+        }
+        holdings
     }
 
     /// Adds up once what each term adds to each output: the likeness by words is a sum over
-    /// terms, so that nobody has to look at the sentences again.
+    /// terms, so that nobody has to look at the sentences again. `weights` are those of the
+    /// task, whose outputs begin at `first`.
     pub(crate) fn weigh(
         &mut self,
         holdings: &Holdings,
-        weights: &[Vec<f32>],
+        weights: &[f32],
         outputs: usize,
+        first: usize,
         share: f32,
     ) {
-        let parts = holdings.names.iter().zip(&holdings.holders);
-        for (known, (names, holders)) in self.parts.iter_mut().zip(parts) {
-            for (name, held_by) in names.iter().zip(holders) {
-                let mut adds = vec![0.0; outputs];
-                for (sentence, weight) in held_by {
-                    let learned = weights.get(*sentence).map_or(&[][..], Vec::as_slice);
-                    add(&mut adds, share * weight, learned);
-                }
-                if let Some(term) = known.get_mut(name) {
-                    term.adds = adds;
+        for (part, held) in self.parts.iter_mut().zip(&holdings.parts) {
+            let adds = part.adds.chunks_exact_mut(self.width.max(1));
+            for (adds, holders) in adds.zip(&held.holders) {
+                let Some(adds) = adds.get_mut(first..first + outputs) else { continue };
+                for (sentence, weight) in holders {
+                    let start = sentence * outputs;
+                    let learned = weights.get(start..start + outputs).unwrap_or_default();
+                    add(adds, share * weight, learned);
                 }
             }
         }
     }
 
-    /// Adds to each output what the words say.
-    pub(crate) fn add_scores(&self, sample: &Sample, outputs: &mut [f32]) {
-        for (known, counts) in self.parts.iter().zip(&counted(sample)) {
-            for (term, weight) in weighed(known, counts) {
-                add(outputs, weight, &term.adds);
+    /// Adds to each output what the words say; `outputs` are the counts of each task's.
+    pub(crate) fn add_scores(&self, said: &Said, outputs: &[usize], scores: &mut [f32]) {
+        for (number, part) in self.parts.iter().enumerate() {
+            let counts = part.counted(said, number);
+            let mut first = 0;
+            for (task, count) in outputs.iter().enumerate() {
+                let place = first..first + count;
+                first += count;
+                let Some(scores) = scores.get_mut(place.clone()) else { continue };
+                for (term, weight) in part.weighed(&counts, self.tasks, task) {
+                    add(scores, weight, part.adds(term, self.width, &place));
+                }
             }
         }
+    }
+
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        for part in &self.parts {
+            let mut names: Vec<(&usize, &str)> =
+                part.numbers.iter().map(|(name, number)| (number, &**name)).collect();
+            names.sort_unstable();
+            writer.numbers([names.len()].into_iter());
+            names.iter().for_each(|(_, name)| writer.name(name));
+            writer.floats(&part.rarity);
+            writer.floats(&part.adds);
+        }
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>, tasks: usize, width: usize) -> Option<Self> {
+        let mut vocabulary = Self { parts: Default::default(), tasks, width };
+        for part in &mut vocabulary.parts {
+            let [count] = *reader.numbers()?.as_slice() else { return None };
+            for number in 0..count {
+                part.numbers.insert(reader.name()?.into(), number);
+            }
+            part.rarity = reader.floats()?;
+            part.adds = reader.floats()?;
+            let is_whole = part.numbers.len() == count
+                && part.rarity.len() == count.checked_mul(tasks)?
+                && part.adds.len() == count.checked_mul(width)?;
+            if !is_whole {
+                return None;
+            }
+        }
+        Some(vocabulary)
+    }
+}
+
+/// Numbers of terms and how often each stands there, in their order.
+type Counts = Vec<(usize, u32)>;
+
+impl Part {
+    /// The known terms of a sentence.
+    fn counted(&self, said: &Said, part: usize) -> Counts {
+        let mut terms = Vec::new();
+        each_term(said, part, |term| terms.extend(self.numbers.get(term).copied()));
+        terms.sort_unstable();
+        let mut counts = Counts::with_capacity(terms.len());
+        for term in terms {
+            match counts.last_mut() {
+                Some((last, count)) if *last == term => *count += 1,
+                _ => counts.push((term, 1)),
+            }
+        }
+        counts
+    }
+
+    fn rarify(&mut self, sentences: &[Counts], tasks: usize, task: usize) {
+        for (term, _) in sentences.iter().flatten() {
+            if let Some(rarity) = self.rarity.get_mut(term * tasks + task) {
+                *rarity += 1.0;
+            }
+        }
+        let all = 1.0 + sentences.len() as f32;
+        for rarity in self.rarity.iter_mut().skip(task).step_by(tasks.max(1)) {
+            if *rarity > 0.0 {
+                *rarity = (all / (1.0 + *rarity)).ln() + 1.0;
+            }
+        }
+    }
+
+    /// The terms that a task knows with weights whose squares sum to 1.
+    fn weighed(
+        &self,
+        counts: &[(usize, u32)],
+        tasks: usize,
+        task: usize,
+    ) -> impl Iterator<Item = (usize, f32)> + use<> {
+        let weight = |(term, count): &(usize, u32)| {
+            let rarity = self.rarity.get(term * tasks + task).filter(|rarity| **rarity > 0.0)?;
+            Some((*term, rarity * (1.0 + (*count as f32).ln())))
+        };
+        let weights: Vec<(usize, f32)> = counts.iter().filter_map(weight).collect();
+        let length = weights.iter().map(|(_, weight)| weight * weight).sum::<f32>().sqrt();
+        weights.into_iter().map(move |(term, weight)| (term, weight / length))
+    }
+
+    fn adds(&self, term: usize, width: usize, place: &Range<usize>) -> &[f32] {
+        let start = term * width;
+        self.adds.get(start + place.start..start + place.end).unwrap_or_default()
     }
 }
 
 impl Holdings {
     /// How like a sentence is to those up to itself: 0 to 3, one for each part that is the
     /// same.
-    pub(crate) fn likeness(&self, sentence: usize) -> Vec<f32> {
-        let mut likeness = vec![0.0; sentence + 1];
-        for (terms, holders) in self.terms.iter().zip(&self.holders) {
-            for (term, weight) in terms.get(sentence).into_iter().flatten() {
-                let held_by = holders.get(*term).into_iter().flatten();
+    pub(crate) fn likeness(&self, sentence: usize, likeness: &mut [f32]) {
+        likeness.fill(0.0);
+        for held in &self.parts {
+            for (term, weight) in held.terms.get(sentence).into_iter().flatten() {
+                let held_by = held.holders.get(*term).into_iter().flatten();
                 for (other, theirs) in held_by.take_while(|(other, _)| *other <= sentence) {
                     if let Some(place) = likeness.get_mut(*other) {
                         *place += weight * theirs;
@@ -95,101 +237,54 @@ impl Holdings {
                 }
             }
         }
-        likeness
     }
 }
 
-/// How often each term stands there, in a fixed order: sums of floats depend on it.
-type Counts = BTreeMap<String, u32>;
-
-fn counted(sample: &Sample) -> [Counts; 3] {
-    let count = |terms: &mut dyn Iterator<Item = String>| {
-        let mut counts = Counts::new();
-        terms.for_each(|term| *counts.entry(term).or_insert(0) += 1);
-        counts
-    };
-    [
-        count(&mut sample.words.iter().cloned()),
-        count(&mut sample.words.iter().flat_map(|word| pieces_of(word))),
-        count(&mut sample.cues.iter().cloned()),
-    ]
+/// Hands over each term of a part of what is said, as often as it stands there.
+fn each_term(said: &Said, part: usize, mut hand: impl FnMut(&str)) {
+    match part {
+        0 => said.words.iter().for_each(|word| hand(word)),
+        1 => said.words.iter().for_each(|word| each_piece(word, &mut hand)),
+        _ => said.cues.iter().for_each(|cue| hand(cue)),
+    }
 }
 
-/// By sentence its terms, by term its sentences, and the names of the terms.
-type Held = (Vec<Vec<(usize, f32)>>, Vec<Vec<(usize, f32)>>, Vec<String>);
-
-fn terms(sentences: &[&Counts]) -> (HashMap<String, Term>, Held) {
-    let mut known: HashMap<String, Term> = HashMap::new();
-    for term in sentences.iter().flat_map(|counts| counts.keys()) {
-        known.entry(term.clone()).or_default().rarity += 1.0;
-    }
-    for term in known.values_mut() {
-        term.rarity = ((1.0 + sentences.len() as f32) / (1.0 + term.rarity)).ln() + 1.0;
-    }
-    let mut names: Vec<String> = known.keys().cloned().collect();
-    names.sort_unstable();
-    let numbers: HashMap<&str, usize> =
-        names.iter().enumerate().map(|(number, name)| (name.as_str(), number)).collect();
-    let mut holders = vec![Vec::new(); names.len()];
-    let mut held = Vec::with_capacity(sentences.len());
-    for (sentence, counts) in sentences.iter().enumerate() {
-        let weights = weighed(&known, counts).map(|(_, weight)| weight);
-        let of_sentence: Vec<(usize, f32)> = counts
-            .keys()
-            .zip(weights)
-            .filter_map(|(term, weight)| Some((*numbers.get(term.as_str())?, weight)))
-            .collect();
-        for (term, weight) in &of_sentence {
-            if let Some(holders) = holders.get_mut(*term) {
-                holders.push((sentence, *weight));
-            }
+fn each_piece(word: &str, hand: &mut impl FnMut(&str)) {
+    let ended = format!(" {word} ");
+    let places: Vec<usize> =
+        ended.char_indices().map(|(place, _)| place).chain([ended.len()]).collect();
+    for length in PIECES {
+        let length = length.min(places.len() - 1);
+        for (start, end) in places.iter().zip(places.iter().skip(length)) {
+            hand(ended.get(*start..*end).unwrap_or_default());
         }
-        held.push(of_sentence);
     }
-    (known, (held, holders, names))
-}
-
-/// The known terms of a sentence with weights whose squares sum to 1.
-fn weighed<'a>(
-    known: &'a HashMap<String, Term>,
-    counts: &Counts,
-) -> impl Iterator<Item = (&'a Term, f32)> + use<'a> {
-    let weight = |(term, count): (&String, &u32)| {
-        let term = known.get(term)?;
-        Some((term, term.rarity * (1.0 + (*count as f32).ln())))
-    };
-    let weights: Vec<(&Term, f32)> = counts.iter().filter_map(weight).collect();
-    let length = weights.iter().map(|(_, weight)| weight * weight).sum::<f32>().sqrt();
-    weights.into_iter().map(move |(term, weight)| (term, weight / length))
-}
-
-fn pieces_of(word: &str) -> Vec<String> {
-    let symbols: Vec<char> = std::iter::once(' ').chain(word.chars()).chain([' ']).collect();
-    let pieces = |length: usize| symbols.windows(length.min(symbols.len()));
-    PIECES.into_iter().flat_map(pieces).map(|piece| piece.iter().collect()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sample(text: &str) -> Sample {
-        Sample { words: text.split(' ').map(str::to_owned).collect(), ..Sample::default() }
+    fn said(text: &str) -> Said {
+        Said { words: text.split(' ').map(str::to_owned).collect(), ..Said::default() }
     }
 
     /// How like the last sentence is to each.
-    fn likeness(samples: &[Sample]) -> Vec<f32> {
-        let (_, holdings) = Vocabulary::of(&samples.iter().collect::<Vec<_>>());
-        holdings.likeness(samples.len() - 1)
+    fn likeness(sentences: &[Said]) -> Vec<f32> {
+        let mut vocabulary = Vocabulary::of(sentences, 1, 0);
+        let holdings = vocabulary.learn(&sentences.iter().collect::<Vec<_>>(), 0);
+        let mut likeness = vec![0.0; sentences.len()];
+        holdings.likeness(sentences.len() - 1, &mut likeness);
+        likeness
     }
 
     #[test]
     fn equal_sentences_are_wholly_alike_and_rare_words_weigh_more() {
         let likeness = likeness(&[
-            sample("the refund"),
-            sample("the board"),
-            sample("the list"),
-            sample("the refund"),
+            said("the refund"),
+            said("the board"),
+            said("the list"),
+            said("the refund"),
         ]);
 
         assert!((likeness[0] - 2.0).abs() < 1e-5, "{likeness:?}");
@@ -198,17 +293,26 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_pen_is_still_like_the_word() {
-        let likeness = likeness(&[sample("refund"), sample("board"), sample("refunnd")]);
+        let likeness = likeness(&[said("refund"), said("board"), said("refunnd")]);
 
         assert!(likeness[0] > 0.3 && likeness[1] < 0.1, "{likeness:?}");
     }
 
     #[test]
     fn a_common_cue_makes_sentences_alike_without_a_common_word() {
-        let with = |text: &str| Sample { cues: vec!["asks".to_owned()], ..sample(text) };
+        let with = |text: &str| Said { cues: vec!["asks".to_owned()], ..said(text) };
 
-        let likeness = likeness(&[with("one"), sample("two"), with("six")]);
+        let likeness = likeness(&[with("one"), said("two"), with("six")]);
 
         assert!(likeness[0] > 0.9 && likeness[1] == 0.0, "{likeness:?}");
+    }
+
+    #[test]
+    fn a_word_has_pieces_of_three_and_four_with_its_ends() {
+        let mut pieces = Vec::new();
+        each_piece("añb", &mut |piece: &str| pieces.push(piece.to_owned()));
+        each_piece("i", &mut |piece: &str| pieces.push(piece.to_owned()));
+
+        assert_eq!(pieces, [" añ", "añb", "ñb ", " añb", "añb ", " i ", " i "]);
     }
 }

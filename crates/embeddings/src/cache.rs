@@ -2,29 +2,38 @@
 //! then on. The file is a convenience: without it everything is computed again.
 
 use std::collections::HashMap;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::Vector;
+use crate::kept::Kept;
 
 /// Beyond it the file holds mostly what no file has any more: it is then begun anew.
 const MOST: usize = 20_000;
 
 /// The first bytes of the file; another form of it gets another number.
-const MAGIC: &[u8; 8] = b"vectors1";
+const MAGIC: &[u8; 8] = b"vectors2";
+
+/// Bytes that say of one text and its vector that they are whole.
+const SUM: usize = 8;
 
 type Key = [u8; 32];
 
 /// The vectors of one model in one file of a folder.
 #[derive(Debug)]
 pub struct Cache {
-    file: PathBuf,
+    file: Arc<Kept>,
     model: String,
     dimension: usize,
-    is_told: AtomicBool,
+}
+
+/// What the file holds, and whether it may be added to.
+struct Known {
+    vectors: HashMap<Key, Vector>,
+    /// Nothing of it is damaged or was cut off.
+    is_whole: bool,
 }
 
 impl Cache {
@@ -32,8 +41,8 @@ impl Cache {
     pub fn new(folder: &Path, model: &str, dimension: usize) -> Self {
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
         let name: String = model.chars().map(plain).collect();
-        let file = folder.join(format!("{name}.{dimension}.vectors"));
-        Self { file, model: model.to_owned(), dimension, is_told: AtomicBool::new(false) }
+        let file = folder.join(format!("{name}.{dimension}.vectors-2"));
+        Self { file: Arc::new(Kept::new(file)), model: model.to_owned(), dimension }
     }
 
     /// The vectors of the texts in their order; those that the file does not hold are
@@ -50,22 +59,18 @@ impl Cache {
         let mut known = self.read().await;
         let mut wanted: HashMap<Key, String> = HashMap::new();
         for (key, text) in keys.iter().zip(texts) {
-            if !known.contains_key(key) {
+            if !known.vectors.contains_key(key) {
                 wanted.insert(*key, text);
             }
         }
         if !wanted.is_empty() {
             let (new, texts): (Vec<Key>, Vec<String>) = wanted.into_iter().unzip();
             let computed = compute(texts).await?;
-            // Another process may have added its own meanwhile.
-            known.extend(self.read().await);
-            known.extend(new.into_iter().zip(computed));
-            if known.len() > MOST {
-                known.retain(|key, _| keys.contains(key));
-            }
-            self.write(&known).await;
+            let new: HashMap<Key, Vector> = new.into_iter().zip(computed).collect();
+            self.add(&known, &new, &keys).await;
+            known.vectors.extend(new);
         }
-        Ok(keys.iter().map(|key| known.get(key).cloned().unwrap_or_default()).collect())
+        Ok(keys.iter().map(|key| known.vectors.get(key).cloned().unwrap_or_default()).collect())
     }
 
     fn key(&self, text: &str) -> Key {
@@ -76,61 +81,62 @@ impl Cache {
         hash.finalize().into()
     }
 
-    /// What the file holds; nothing if it is not there or not whole.
-    async fn read(&self) -> HashMap<Key, Vector> {
-        let bytes = tokio::fs::read(&self.file).await.unwrap_or_default();
-        self.parse(&bytes).unwrap_or_default()
+    async fn read(&self) -> Known {
+        let (file, dimension) = (Arc::clone(&self.file), self.dimension);
+        let read = tokio::task::spawn_blocking(move || parse(&file.bytes(), dimension));
+        read.await.unwrap_or_else(|_| Known { vectors: HashMap::new(), is_whole: false })
     }
 
-    fn parse(&self, bytes: &[u8]) -> Option<HashMap<Key, Vector>> {
-        let (content, sum) = bytes.split_last_chunk::<32>()?;
-        if Sha256::digest(content).as_slice() != sum {
-            return None;
+    /// Adds what is new to the end of the file; a damaged one is begun anew with what is left
+    /// of it, a full one with what is in use.
+    async fn add(&self, known: &Known, new: &HashMap<Key, Vector>, keys: &[Key]) {
+        let is_full = known.vectors.len() + new.len() > MOST;
+        let is_added = known.is_whole && !is_full;
+        let mut bytes = if is_added { Vec::new() } else { MAGIC.to_vec() };
+        if !is_added {
+            let left = known.vectors.iter().filter(|(key, _)| !is_full || keys.contains(key));
+            left.for_each(|(key, vector)| self.write(&mut bytes, key, vector));
         }
-        let rows = content.strip_prefix(MAGIC)?.chunks_exact(32 + 4 * self.dimension);
-        let row = |row: &[u8]| {
-            let (key, numbers) = row.split_first_chunk::<32>()?;
-            let (numbers, _) = numbers.as_chunks::<4>();
-            Some((*key, numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()))
+        new.iter().for_each(|(key, vector)| self.write(&mut bytes, key, vector));
+        let file = Arc::clone(&self.file);
+        let written = move || {
+            let written = if is_added { file.append(&bytes) } else { file.replace(&bytes) };
+            file.tell(written);
         };
-        rows.map(row).collect()
+        // It saves time only.
+        drop(tokio::task::spawn_blocking(written).await);
     }
 
-    /// Replaces the file at once: who reads it meanwhile reads the old one.
-    async fn write(&self, vectors: &HashMap<Key, Vector>) {
-        let mut bytes = MAGIC.to_vec();
-        for (key, vector) in vectors {
-            if vector.len() == self.dimension {
-                bytes.extend(key);
-                bytes.extend(vector.iter().flat_map(|number| number.to_le_bytes()));
-            }
+    fn write(&self, bytes: &mut Vec<u8>, key: &Key, vector: &[f32]) {
+        if vector.len() != self.dimension {
+            return;
         }
-        let sum = Sha256::digest(&bytes);
-        bytes.extend_from_slice(&sum);
-        if let Err(error) = self.replace(&bytes).await
-            && !self.is_told.swap(true, Ordering::Relaxed)
-        {
-            tracing::warn!(
-                cache.file = %self.file.display(),
-                error.kind = %error.kind(),
-                "vectors cannot be kept and are computed at every start"
-            );
-        }
+        let start = bytes.len();
+        bytes.extend(key);
+        bytes.extend(vector.iter().flat_map(|number| number.to_le_bytes()));
+        let sum = sum_of(bytes.get(start..).unwrap_or_default());
+        bytes.extend(sum);
     }
+}
 
-    async fn replace(&self, bytes: &[u8]) -> io::Result<()> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let new = self.file.with_extension(format!("{}-{number}.new", std::process::id()));
-        let written = async {
-            tokio::fs::write(&new, bytes).await?;
-            tokio::fs::rename(&new, &self.file).await
-        };
-        let result = written.await;
-        if result.is_err() {
-            // It may never have been there.
-            drop(tokio::fs::remove_file(&new).await);
-        }
-        result
-    }
+/// What is whole of a file; the rest is computed again.
+fn parse(bytes: &[u8], dimension: usize) -> Known {
+    let rows = bytes.strip_prefix(MAGIC).unwrap_or_default();
+    let length = 32 + 4 * dimension + SUM;
+    let row = |row: &[u8]| {
+        let (content, sum) = row.split_last_chunk::<SUM>()?;
+        let (key, numbers) = content.split_first_chunk::<32>()?;
+        let (numbers, _) = numbers.as_chunks::<4>();
+        let vector = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        (sum_of(content) == *sum).then_some((*key, vector))
+    };
+    let read: Vec<Option<(Key, Vector)>> = rows.chunks_exact(length).map(row).collect();
+    let is_cut = bytes.is_empty() || MAGIC.len() + read.len() * length != bytes.len();
+    let is_whole = !is_cut && read.iter().all(Option::is_some);
+    Known { vectors: read.into_iter().flatten().collect(), is_whole }
+}
+
+fn sum_of(content: &[u8]) -> [u8; SUM] {
+    let sum: [u8; 32] = Sha256::digest(content).into();
+    sum.first_chunk().copied().unwrap_or_default()
 }

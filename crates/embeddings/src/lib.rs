@@ -2,6 +2,7 @@
 //! keeps the vectors of texts that seldom change.
 
 mod cache;
+mod kept;
 mod minilm;
 mod recent;
 mod uncased;
@@ -10,7 +11,9 @@ mod worker;
 use std::path::PathBuf;
 
 pub use cache::Cache;
+pub use kept::Kept;
 pub use minilm::MiniLm;
+pub use recent::Recent;
 
 /// A text as a vector of length 1: the product of two is their likeness, -1 to 1.
 pub type Vector = Vec<f32>;

@@ -2,12 +2,13 @@
 //! once than the machine has cores for.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use tokio::sync::mpsc;
 
 use crate::cache::Cache;
+use crate::kept::Kept;
 use crate::recent::Recent;
 use crate::worker::{Job, Network, Workshop, read_tokenizer};
 use crate::{Error, Vector};
@@ -25,8 +26,9 @@ const TOKENIZER_FILE: &str = "tokenizer.json";
 #[derive(Debug, Clone)]
 pub struct MiniLm {
     jobs: mpsc::Sender<Job>,
-    recent: Arc<Mutex<Recent>>,
+    recent: Arc<Recent>,
     cache: Arc<Cache>,
+    folder: Arc<Path>,
 }
 
 impl MiniLm {
@@ -53,37 +55,26 @@ impl MiniLm {
                 .spawn(move || workshop.work())
                 .map_err(|error| Error::Failed { problem: error.to_string() })?;
         }
-        let recent = Arc::new(Mutex::new(Recent::default()));
         let cache = Arc::new(Cache::new(folder, Self::NAME, Self::DIMENSION));
-        Ok(Self { jobs, recent, cache })
+        Ok(Self { jobs, recent: Arc::default(), cache, folder: folder.into() })
     }
 
     /// The vectors of texts, in their order. Equal texts are computed once as long as
-    /// they are recent.
+    /// they are recent; the model knows no case, and so do none of them.
     pub async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vector>, Error> {
-        let mut known: Vec<Option<Vector>> = {
-            let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-            texts.iter().map(|text| recent.get(text)).collect()
-        };
-        let missing = texts.iter().zip(&known).filter(|(_, vector)| vector.is_none());
-        let missing: Vec<String> = missing.map(|(text, _)| text.clone()).collect();
-        let computed = self.compute(missing.clone()).await?;
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        for (text, vector) in missing.into_iter().zip(&computed) {
-            recent.put(text, vector.clone());
-        }
-        drop(recent);
-        let mut computed = computed.into_iter();
-        for vector in known.iter_mut().filter(|vector| vector.is_none()) {
-            *vector = computed.next();
-        }
-        known.into_iter().collect::<Option<Vec<_>>>().ok_or(Error::Stopped)
+        let texts = texts.iter().map(|text| text.to_lowercase()).collect();
+        self.recent.embed(texts, |missing| self.compute(missing)).await
     }
 
     /// As [`Self::embed`] for texts of files: what was computed once is read from a file
     /// beside the model from then on.
     pub async fn embed_cached(&self, texts: Vec<String>) -> Result<Vec<Vector>, Error> {
         self.cache.embed(texts, |missing| self.compute(missing)).await
+    }
+
+    /// A file beside the model for what is computed of its vectors.
+    pub fn kept(&self, name: &str) -> Kept {
+        Kept::new(self.folder.join(name))
     }
 
     async fn compute(&self, texts: Vec<String>) -> Result<Vec<Vector>, Error> {

@@ -2,11 +2,12 @@
 //! vectors of different models are never compared: their name goes with them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use chassis::SettingsError;
 use chassis::settings::OutboundSettings;
 use contract::{Classified, FailureClass};
-use embeddings::{MiniLm, Vector};
+use embeddings::{Kept, MiniLm, Recent, Vector};
 use store::knowledge::Space;
 
 use crate::model::ModelError;
@@ -46,7 +47,7 @@ pub enum Embedder {
     /// The model in this process.
     Local(MiniLm),
     /// A model of the server that also drafts answers.
-    Server(openai::Embeddings),
+    Server(openai::Embeddings, Arc<Recent>),
 }
 
 /// Why there are no vectors.
@@ -67,7 +68,7 @@ impl Embedder {
         server: Option<&openai::Settings>,
     ) -> Result<Self, EmbedderError> {
         if let Some(server) = server {
-            return Ok(Self::Server(openai::Embeddings::new(server)?));
+            return Ok(Self::Server(openai::Embeddings::new(server)?, Arc::default()));
         }
         Ok(Self::Local(MiniLm::load(&settings.embedding_folder)?))
     }
@@ -76,7 +77,7 @@ impl Embedder {
     pub fn name(&self) -> &str {
         match self {
             Self::Local(_) => MiniLm::NAME,
-            Self::Server(model) => model.name(),
+            Self::Server(model, _) => model.name(),
         }
     }
 
@@ -84,7 +85,7 @@ impl Embedder {
     pub fn dimension(&self) -> Option<usize> {
         match self {
             Self::Local(_) => Some(MiniLm::DIMENSION),
-            Self::Server(model) => model.dimension(),
+            Self::Server(model, _) => model.dimension(),
         }
     }
 
@@ -110,7 +111,7 @@ impl Embedder {
                 .chars()
                 .map(|symbol| if is_known(symbol) { symbol } else { ' ' })
                 .collect(),
-            Self::Server(_) => text.to_owned(),
+            Self::Server(..) => text.to_owned(),
         }
     }
 
@@ -118,7 +119,9 @@ impl Embedder {
     pub async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vector>, EmbedderError> {
         match self {
             Self::Local(model) => Ok(model.embed(texts).await?),
-            Self::Server(model) => Ok(model.embed(with_words(texts)).await?),
+            Self::Server(model, recent) => {
+                Ok(recent.embed(with_words(texts), |missing| model.embed(missing)).await?)
+            }
         }
     }
 
@@ -126,7 +129,15 @@ impl Embedder {
     pub async fn embed_cached(&self, texts: Vec<String>) -> Result<Vec<Vector>, EmbedderError> {
         match self {
             Self::Local(model) => Ok(model.embed_cached(texts).await?),
-            Self::Server(model) => Ok(model.embed(with_words(texts)).await?),
+            Self::Server(model, _) => Ok(model.embed(with_words(texts)).await?),
+        }
+    }
+
+    /// A file for what is computed of its vectors, where there is a place for one.
+    pub(crate) fn kept(&self, name: &str) -> Option<Kept> {
+        match self {
+            Self::Local(model) => Some(model.kept(name)),
+            Self::Server(..) => None,
         }
     }
 }

@@ -161,17 +161,23 @@ impl Searcher {
 
     /// The words of a question, and its meaning.
     pub(crate) async fn question(&self, words: &str) -> Result<Question, EmbedderError> {
-        let mut texts = vec![words.to_owned()];
-        texts.extend(asking(words));
+        // As the reader of a message asks for them: of a short one the vectors are there.
+        let texts = std::iter::once(without_ends(words)).chain(asking(words));
+        let texts = texts.map(|text| self.embedder.legible(text)).collect();
         let vectors = self.embedder.embed(texts).await?;
         let model = Arc::clone(&self.model);
         Ok(Question { terms: self.lexicon.terms(words), vectors, model })
     }
 }
 
+/// From the first word to the last.
+fn without_ends(words: &str) -> &str {
+    words.trim_matches(|symbol: char| !symbol.is_alphanumeric())
+}
+
 /// The sentences that ask; the first ones where nothing is marked as a question, and
 /// none where there is only one.
-fn asking(words: &str) -> Vec<String> {
+fn asking(words: &str) -> Vec<&str> {
     let sentences = sentences(words);
     if sentences.len() < 2 {
         return Vec::new();
@@ -182,8 +188,7 @@ fn asking(words: &str) -> Vec<String> {
     });
     let text = |sentence: &Sentence| {
         let (first, last) = (sentence.tokens.first()?, sentence.tokens.last()?);
-        let mark = if sentence.is_question { "?" } else { "" };
-        Some(format!("{}{mark}", words.get(first.start..last.end)?))
+        words.get(first.start..last.end)
     };
     long.filter_map(text).take(MOST_SENTENCES).collect()
 }

@@ -124,7 +124,10 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         embedder.name = embedder.name(),
         "the agent starts"
     );
-    let reader = Reader::learned(policy, embedder.clone()).await?;
+    let learning = Reader::learned(policy, embedder.clone());
+    let Some(reader) = context.shutdown.run_until_cancelled(learning).await.transpose()? else {
+        return Ok(());
+    };
     let agent = Agent::new(pool.clone(), outbox, reader, embedder, model, settings);
 
     let mut tasks = JoinSet::new();

@@ -8,6 +8,7 @@ mod floor;
 mod fold;
 mod folder;
 mod guard;
+mod lessons;
 mod load;
 mod meaning;
 mod negation;

@@ -1,6 +1,7 @@
 //! What the file keeps, and what happens when it cannot.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use embeddings::{Cache, Vector};
@@ -42,20 +43,53 @@ async fn another_model_and_another_dimension_have_vectors_of_their_own() {
     assert_eq!((other_model, other_dimension), (1, 1));
 }
 
-#[tokio::test]
-async fn a_damaged_file_is_made_anew() {
+/// A cache that holds "a" and "bb", its file and what stands in it; the folder goes with it.
+async fn of_two() -> (tempfile::TempDir, Cache, PathBuf, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(folder.path(), "m", 2);
     embed(&cache, &["a", "bb"]).await;
     let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
-    let mut bytes = std::fs::read(&file).unwrap();
-    bytes[45] ^= 1;
-    std::fs::write(&file, bytes).unwrap();
+    let whole = std::fs::read(&file).unwrap();
+    (folder, cache, file, whole)
+}
 
-    let (vectors, computed) = embed(&cache, &["a"]).await;
+#[tokio::test]
+async fn what_is_damaged_of_a_file_is_computed_again_and_the_rest_is_kept() {
+    let (_folder, cache, file, whole) = of_two().await;
+    for at in [12, 45, whole.len() - 1] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
 
-    assert_eq!((vectors, computed), (vec![vec![1.0, 1.0]], 1));
-    assert_eq!(embed(&cache, &["a"]).await.1, 0);
+        let (vectors, computed) = embed(&cache, &["a", "bb"]).await;
+
+        assert_eq!((vectors, computed), (vec![vec![1.0, 1.0], vec![2.0, 1.0]], 1), "{at}");
+        assert_eq!(embed(&cache, &["a", "bb"]).await.1, 0, "{at}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_off_or_is_another_is_made_anew() {
+    let (_folder, cache, file, whole) = of_two().await;
+    for bytes in [&whole[..whole.len() - 3], &whole[..3], b"", b"something else"] {
+        std::fs::write(&file, bytes).unwrap();
+
+        assert_eq!(embed(&cache, &["ccc"]).await, (vec![vec![3.0, 1.0]], 1));
+        assert_eq!(embed(&cache, &["a", "bb", "ccc"]).await.0[2], [3.0, 1.0]);
+        assert_eq!(embed(&cache, &["a", "bb", "ccc"]).await.1, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_new_text_is_added_to_the_file_and_nothing_else_is_written() {
+    let (_folder, cache, file, before) = of_two().await;
+
+    embed(&cache, &["ccc", "a"]).await;
+    embed(&cache, &["ccc", "a"]).await;
+
+    let after = std::fs::read(&file).unwrap();
+    assert!(after.starts_with(&before));
+    assert_eq!((after.len() - 8) * 2, (before.len() - 8) * 3);
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use batch_aint_one::{BatchError, Batcher, BatchingPolicy, Limits, Processor};
-use futures::future::try_join_all;
 use serde::Serialize;
 
 use super::failed::Failed;
@@ -26,8 +25,9 @@ const MOST_CHARACTERS: usize = 250_000;
 /// Requests at once: what comes meanwhile goes together in the next.
 const SIDE_BY_SIDE: usize = 4;
 
-/// Texts that wait; more of them are asked for in pieces.
-const MOST_WAITING: usize = 8 * MOST_TEXTS;
+/// Messages whose texts go together at most, and those that wait.
+const MOST_TOGETHER: usize = 64;
+const MOST_WAITING: usize = 4_096;
 
 /// The embeddings of one model. Clones share its requests.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ impl Embeddings {
         let server = Arc::new(Server::new(settings, Endpoint::Embeddings)?);
         let requests = Requests { server, dimension: Arc::default() };
         let limits = Limits::builder()
-            .max_batch_size(MOST_TEXTS)
+            .max_batch_size(MOST_TOGETHER)
             .max_key_concurrency(SIDE_BY_SIDE)
             .max_key_queued_items(MOST_WAITING)
             .build();
@@ -77,16 +77,8 @@ impl Embeddings {
         if texts.iter().any(|text| text.trim().is_empty()) {
             return Err(Failed::new(ModelFault::Invalid, "a text without words").into());
         }
-        let mut vectors = Vec::with_capacity(texts.len());
-        for piece in texts.chunks(MOST_TEXTS) {
-            let asked = piece.iter().map(|text| self.embed_one(cut(text)));
-            vectors.extend(try_join_all(asked).await?);
-        }
-        Ok(vectors)
-    }
-
-    async fn embed_one(&self, text: String) -> Result<Vec<f32>, ModelError> {
-        match self.batcher.add((), text).await {
+        let texts = texts.iter().map(|text| cut(text)).collect();
+        match self.batcher.add((), texts).await {
             Ok(output) => output.map_err(ModelError::from),
             Err(
                 BatchError::BatchFailed(failed) | BatchError::ResourceAcquisitionFailed(failed),
@@ -118,8 +110,9 @@ struct Requests {
 
 impl Processor for Requests {
     type Key = ();
-    type Input = String;
-    type Output = Result<Vec<f32>, Failed>;
+    /// The texts of a message, which go together.
+    type Input = Vec<String>;
+    type Output = Result<Vec<Vec<f32>>, Failed>;
     type Error = Failed;
     type Resources = ();
 
@@ -130,12 +123,24 @@ impl Processor for Requests {
     async fn process(
         &self,
         (): (),
-        inputs: impl Iterator<Item = String> + Send,
+        inputs: impl Iterator<Item = Vec<String>> + Send,
         (): (),
     ) -> Result<Vec<Self::Output>, Failed> {
-        let texts: Vec<String> = inputs.collect();
+        let messages: Vec<Vec<String>> = inputs.collect();
+        let lengths: Vec<usize> = messages.iter().map(Vec::len).collect();
+        let texts: Vec<String> = messages.into_iter().flatten().collect();
+        let mut vectors = self.vectors(&texts).await;
+        // All of a message's are taken out, also where the first of them is a failure.
+        let of_message = |length: &usize| vectors.drain(..*length).collect();
+        Ok(lengths.iter().map(of_message).collect())
+    }
+}
+
+impl Requests {
+    /// One vector for each text, or why there is none.
+    async fn vectors(&self, texts: &[String]) -> Vec<Result<Vec<f32>, Failed>> {
         let mut outputs = Vec::with_capacity(texts.len());
-        for request in requests(&texts) {
+        for request in requests(texts) {
             match self.ask(request).await {
                 Ok(vectors) => outputs.extend(vectors.into_iter().map(Ok)),
                 Err(failed) if request.len() > 1 && is_of_a_text(&failed) => {
@@ -148,11 +153,9 @@ impl Processor for Requests {
                 Err(failed) => outputs.extend(request.iter().map(|_| Err(failed.clone()))),
             }
         }
-        Ok(outputs)
+        outputs
     }
-}
 
-impl Requests {
     async fn ask(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Failed> {
         let is_openai = self.server.dialect() == Dialect::Openai;
         let body = Body {
@@ -181,7 +184,7 @@ fn requests(texts: &[String]) -> Vec<&[String]> {
     let (mut from, mut characters) = (0, 0);
     for (at, text) in texts.iter().enumerate() {
         let length = text.chars().count();
-        if characters + length > MOST_CHARACTERS {
+        if characters + length > MOST_CHARACTERS || at - from == MOST_TEXTS {
             pieces.extend(texts.get(from..at));
             (from, characters) = (at, 0);
         }
@@ -206,5 +209,7 @@ mod tests {
         assert!(pieces.iter().all(|piece| length(piece) <= MOST_CHARACTERS));
         assert_eq!(pieces.iter().map(|piece| piece.len()).sum::<usize>(), 100);
         assert!(requests(&[]).is_empty());
+        let short = vec!["x".to_owned(); 2 * MOST_TEXTS + 1];
+        assert_eq!(requests(&short).iter().map(|piece| piece.len()).max(), Some(MOST_TEXTS));
     }
 }

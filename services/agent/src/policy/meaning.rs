@@ -1,18 +1,15 @@
 //! What sentences mean by their likeness to labelled examples: learned at the start, asked
 //! for every piece of a message.
 
-use std::collections::BTreeSet;
-
-use classifier::{Bank, Classifier, Sample, TrainError};
+use classifier::{Classifier, Judged, Said, TrainError};
 use contract::Category;
+use embeddings::Kept;
 use serde::{Deserialize, Serialize};
 
+use crate::policy::Policy;
 use crate::policy::examples::{Example, Label};
-use crate::policy::findings::Findings;
-use crate::policy::text::{Sentence, sentences};
+use crate::policy::lessons::{Lessons, Task};
 use crate::policy::units::Span;
-use crate::policy::{Policy, Readers};
-use crate::sentiment::Label as Mood;
 
 /// What the model of meaning said about a message; empty where it was not asked.
 /// Rounded, so that the log holds exactly what was decided on.
@@ -85,135 +82,63 @@ const CATEGORIES_KEPT: usize = 3;
 /// What was learned from the examples of a policy.
 #[derive(Debug)]
 pub(super) struct Meaning {
-    bank: Bank,
-    /// Whether rules hold, from all examples: one output for each rule, the floor's first.
-    rules: Classifier,
-    /// What a ticket is about, from the ordinary ones alone: those that a rule holds for
-    /// have its category.
-    about: Classifier,
-    /// How the writers of whole messages felt: one output, −1 to 1.
-    moods: Option<Classifier>,
-    outputs: Outputs,
+    classifier: Classifier,
+    rules: Vec<String>,
+    /// So many of the rules are the floor's.
+    always: usize,
     examples: Vec<Example>,
 }
 
-/// What the outputs for rules stand for.
-#[derive(Debug, Clone)]
-pub(super) struct Outputs {
-    rules: Vec<String>,
-    always: usize,
-}
-
-impl Outputs {
-    fn of(policy: &Policy) -> Self {
-        let rules = policy.readers.always.iter().chain(&policy.readers.likely);
-        Self {
-            rules: rules.map(|rule| rule.id.clone()).collect(),
-            always: policy.readers.always.len(),
-        }
-    }
-
-    /// What shall be said of an example.
-    fn targets(&self, label: &Label) -> Vec<(usize, f32)> {
-        let Label::Means(means) = label else { return Vec::new() };
-        let at = self.rules.iter().position(|rule| rule == means);
-        at.map(|at| (at, 1.0)).into_iter().collect()
-    }
-}
-
-impl Readers {
-    /// A text as the classifier takes it.
-    pub(super) fn sample(&self, text: &str, vector: Vec<f32>) -> Sample {
-        let sentences = sentences(text);
-        let matches = self.matcher.read(&sentences);
-        let findings = Findings::new(&sentences, &matches);
-        Sample {
-            vector,
-            words: sentences.iter().flat_map(words).collect(),
-            cues: self.noticed(text, &findings),
-        }
-    }
-
-    /// What patterns say of a text: rules found, rules that an exception undoes, the
-    /// kind of talk.
-    fn noticed(&self, text: &str, findings: &Findings<'_>) -> Vec<String> {
-        let mut noticed = BTreeSet::from([format!("{:?}", self.talk.kind(findings))]);
-        let lower = text.to_lowercase();
-        for rule in self.always.iter().chain(&self.likely) {
-            if !rule.spans(&lower, findings).is_empty() {
-                noticed.extend([rule.id.clone(), "rule".to_owned()]);
-            } else if rule.is_undone(findings) {
-                noticed.extend([format!("not {}", rule.id), "not rule".to_owned()]);
-            }
-        }
-        noticed.into_iter().collect()
-    }
-}
-
-/// The words of a sentence as they are compared, a question with its mark.
-fn words(sentence: &Sentence) -> impl Iterator<Item = String> {
-    let mark = sentence.is_question.then(|| "?".to_owned());
-    let tokens = sentence.tokens.iter().map(|token| {
-        let is_number = token.text.bytes().all(|byte| byte.is_ascii_digit());
-        if is_number { "<number>".to_owned() } else { token.text.clone() }
-    });
-    tokens.chain(mark)
-}
-
 impl Meaning {
-    /// Learns from the examples and their vectors.
-    pub(super) fn learn(policy: &Policy, vectors: Vec<Vec<f32>>) -> Result<Self, TrainError> {
-        let outputs = Outputs::of(policy);
-        let examples = policy.examples.clone();
-        let sampled = examples.iter().zip(vectors);
-        let samples: Vec<Sample> =
-            sampled.map(|(e, vector)| policy.readers.sample(&e.text, vector)).collect();
-        let bank = Bank::of(&samples)?;
-        let train =
-            |targets: Vec<_>, outputs| Classifier::train(&bank, &samples, &targets, outputs);
-        let numbered = || examples.iter().enumerate();
-        let targets = numbered().map(|(at, e)| (at, outputs.targets(&e.label))).collect();
-        let rules = train(targets, outputs.rules.len())?;
-        let ordinary = |(at, example): (usize, &Example)| {
-            let Label::Ordinary(category) = &example.label else { return None };
-            let output = Category::ALL.iter().position(|known| known == category)?;
-            Some((at, vec![(output, 1.0)]))
+    /// Learns from the examples and their vectors, or reads what was learned of the same
+    /// ones earlier. Blocks, for seconds the first time.
+    pub(super) fn learn(
+        policy: &Policy,
+        vectors: &[Vec<f32>],
+        kept: Option<&Kept>,
+    ) -> Result<Self, TrainError> {
+        let lessons = Lessons::of(policy);
+        let key = lessons.key(vectors);
+        let earlier = kept.and_then(|kept| kept.read(&key));
+        let earlier = earlier.and_then(|bytes| Classifier::from_bytes(vectors, &bytes));
+        let classifier = match earlier {
+            Some(classifier) => classifier,
+            None => {
+                let classifier = lessons.learn(vectors)?;
+                if let Some(kept) = kept {
+                    kept.write(&key, classifier.to_bytes());
+                }
+                classifier
+            }
         };
-        let about = train(numbered().filter_map(ordinary).collect(), Category::ALL.len())?;
-        let felt = |(at, example): (usize, &Example)| {
-            let towards = match example.mood? {
-                Mood::Negative => -1.0,
-                Mood::Neutral => 0.0,
-                Mood::Positive => 1.0,
-            };
-            Some((at, vec![(0, towards)]))
-        };
-        let moods: Vec<_> = numbered().filter_map(felt).collect();
-        let moods = if moods.is_empty() { None } else { Some(train(moods, 1)?) };
-        Ok(Self { bank, rules, about, moods, outputs, examples })
+        let always = policy.readers.always.len();
+        Ok(Self { classifier, rules: lessons.rules, always, examples: policy.examples.clone() })
     }
 
-    /// Judges a piece.
-    pub(super) fn judge(&self, span: Span, sample: &Sample) -> Piece {
-        let near = self.bank.likeness(&sample.vector);
-        let scores = self.rules.scores(&near, sample);
-        let (always, likely) = scores.split_at_checked(self.outputs.always).unwrap_or_default();
-        let ids = self.outputs.rules.iter().map(String::as_str);
+    /// Judges the pieces of a message.
+    pub(super) fn judge(&self, spans: &[Span], pieces: &[(Said, Vec<f32>)]) -> Vec<Piece> {
+        let judged = self.classifier.judge(pieces);
+        spans.iter().zip(&judged).map(|(span, judged)| self.piece(*span, judged)).collect()
+    }
+
+    fn piece(&self, span: Span, judged: &Judged) -> Piece {
+        let scores = judged.scores(Task::RULES);
+        let (always, likely) = scores.split_at_checked(self.always).unwrap_or_default();
+        let ids = self.rules.iter().map(String::as_str);
         let likest = best(ids.zip(scores.iter().copied()), RULES_KEPT);
         let rules = likest.into_iter().map(|(rule, score)| RuleScore {
             rule: rule.to_owned(),
             score,
-            example: self.nearest(rule, &near),
+            example: self.nearest(rule, &judged.near),
         });
-        let about = self.about.scores(&near, sample);
-        let mood = self.moods.as_ref().map(|moods| moods.scores(&near, sample));
+        let about = judged.scores(Task::ABOUT).iter().copied();
         Piece {
             span,
             always: rounded(always.iter().sum()),
             likely: rounded(likely.iter().sum()),
             rules: rules.collect(),
             categories: best(Category::ALL.iter().copied().zip(about), CATEGORIES_KEPT),
-            mood: mood.and_then(|mood| mood.first().copied()).map_or(0.0, rounded),
+            mood: judged.scores(Task::MOOD).first().copied().map_or(0.0, rounded),
         }
     }
 

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use classifier::TrainError;
+use classifier::{Said, TrainError};
 
 use crate::embedder::{Embedder, EmbedderError};
 use crate::policy::meaning::Meaning;
 use crate::policy::text::sentences;
 use crate::policy::units::{Pieces, Span, pieces};
-use crate::policy::{Inputs, Piece, Policy, Reading, Scores};
+use crate::policy::{Inputs, Policy, Reading, Scores};
+
+/// What was learned, beside the vectors that it was learned from.
+const LEARNED: &str = "policy.learned-1";
 
 /// A message that could not be read, or a policy whose examples teach nothing.
 #[derive(Debug, thiserror::Error)]
@@ -37,8 +40,9 @@ impl Reader {
         let texts = policy.examples.iter().map(|example| embedder.legible(&example.text)).collect();
         let vectors = embedder.embed_cached(texts).await?;
         let learning = Arc::clone(&policy);
-        let learned = tokio::task::spawn_blocking(move || Meaning::learn(&learning, vectors));
-        let meaning = learned.await.map_err(|_| TrainError::Singular)??;
+        let kept = embedder.kept(LEARNED);
+        let learn = move || Meaning::learn(&learning, &vectors, kept.as_ref());
+        let meaning = in_a_thread(learn).await.ok_or(TrainError::Singular)??;
         Ok(Self { policy, meaning: Some((meaning, embedder)) })
     }
 
@@ -68,15 +72,43 @@ impl Reader {
         embedder: &Embedder,
     ) -> Result<Scores, ReadError> {
         let spans: Vec<Span> = pieces.parts.iter().copied().chain(pieces.whole).collect();
-        let said = |(start, end): &Span| text.get(*start..*end).unwrap_or_default().to_owned();
-        let texts: Vec<String> = spans.iter().map(said).collect();
+        let words = |(start, end): &Span| text.get(*start..*end).unwrap_or_default();
+        let texts: Vec<&str> = spans.iter().map(words).collect();
         let vectors =
             embedder.embed(texts.iter().map(|text| embedder.legible(text)).collect()).await?;
-        let judge = |((span, text), vector): ((&Span, &String), Vec<f32>)| {
-            meaning.judge(*span, &self.policy.readers.sample(text, vector))
-        };
-        let mut parts: Vec<Piece> = spans.iter().zip(&texts).zip(vectors).map(judge).collect();
+        let said = texts.iter().map(|text| self.policy.readers.said(text));
+        let judged: Vec<(Said, Vec<f32>)> = said.zip(vectors).collect();
+        let mut parts = meaning.judge(&spans, &judged);
         let whole = pieces.whole.and_then(|_| parts.pop());
         Ok(Scores { parts, whole })
+    }
+}
+
+/// Blocking work of some seconds that nobody waits for once its caller has gone: the
+/// runtime would, however soon the process shall end. `None` where it panicked.
+async fn in_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    // Fails where the caller has gone meanwhile.
+    let thread = std::thread::Builder::new().spawn(move || drop(done.send(work())));
+    thread.ok()?;
+    result.await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_nobody_waits_for_any_more_holds_up_no_end() {
+        let (go_on, told) = std::sync::mpsc::channel::<()>();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let working = in_a_thread(move || told.recv().is_ok());
+            assert!(futures::poll!(std::pin::pin!(working)).is_pending());
+        });
+
+        drop(runtime);
+
+        go_on.send(()).expect("the work still goes on");
     }
 }

@@ -95,3 +95,27 @@ async fn a_text_that_the_server_refuses_leaves_the_others_their_vectors() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_refused_text_shifts_no_vector_to_another_message() {
+    let emulator = emulator().await;
+    let embeddings = embeddings(&emulator, Dialect::Openai);
+    let too_long = Play::refuse(400, "context_length_exceeded", "invalid_request_error");
+    emulator.when("number 42", too_long);
+
+    let messages: Vec<Vec<String>> = texts(120).chunks(3).map(<[String]>::to_vec).collect();
+    let found = join_all(messages.iter().map(|texts| embeddings.embed(texts.clone()))).await;
+
+    for (texts, found) in messages.iter().zip(found) {
+        let is_refused = texts.iter().any(|text| text.ends_with(" 42"));
+        match found {
+            Ok(vectors) => {
+                assert!(!is_refused && vectors.len() == texts.len(), "{texts:?}");
+                for (vector, text) in vectors.iter().zip(texts) {
+                    assert!(is_vector_of(vector, text), "{text}");
+                }
+            }
+            Err(error) => assert_eq!((is_refused, error.fault), (true, ModelFault::TooLong)),
+        }
+    }
+}
