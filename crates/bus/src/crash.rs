@@ -3,7 +3,7 @@
 //! `crash-points` there is nothing of either.
 
 /// Every point, in the order of the flow. A process meets those of its own work.
-pub const CRASH_POINTS: [&str; 14] = [
+pub const CRASH_POINTS: [&str; 15] = [
     "publish.before",
     "publish.after",
     "event.received",
@@ -12,6 +12,7 @@ pub const CRASH_POINTS: [&str; 14] = [
     "outbox.deleting",
     "outbox.deleted",
     "send.begun",
+    "send.started",
     "send.answered",
     "send.written",
     "page.begun",

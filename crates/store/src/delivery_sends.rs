@@ -8,6 +8,7 @@ use sqlx::{FromRow, PgExecutor, Row as _};
 use uuid::Uuid;
 
 use crate::Error;
+use crate::bind::column;
 use crate::deliveries::{Begun, decoded};
 use crate::delivery_windows::Template;
 
@@ -32,12 +33,16 @@ pub struct Look {
     pub begun: Vec<BegunSend>,
     /// Overtaken by a person, or to somebody who has told us to stop.
     pub cancelled: Vec<DeliveryId>,
-    /// Begun by a worker that let its lease run out: it may have been sent.
+    /// Begun by a worker that let its lease run out before it started a request: they wait
+    /// again.
+    pub unstarted: Vec<DeliveryId>,
+    /// The same after a request was about to start: it may have been sent.
     pub doubtful: Vec<DeliveryId>,
 }
 
 /// Begins the first open delivery of each conversation with something due at this
-/// outlet, at most `limit` of them. One whose lease ran out is never begun again: its
+/// outlet, at most `limit` of them. One whose lease ran out waits again, to be begun as if
+/// for the first time, where [`start`] was not told of it; else it is never begun again: its
 /// outcome is unknown. What awaits its customer is not due before a newer message came, or
 /// the template that asks for one has failed; the template overtakes it. What is in doubt holds back the agent for `hold`, a person never.
 ///
@@ -62,6 +67,7 @@ pub async fn begin(
         match row.try_get("state")? {
             "sending" => look.begun.extend(decoded(&row)),
             "outcome_unknown" => look.doubtful.push(id),
+            "pending" => look.unstarted.push(id),
             _ => look.cancelled.push(id),
         }
     }
@@ -98,19 +104,28 @@ locked as materialized (
 ),
 begun as (
     update deliveries delivery set
-        state = case when delivery.state = 'sending' then 'outcome_unknown'
+        state = case when delivery.state = 'sending'
+                and delivery.unstarted_attempt = delivery.attempt then 'pending'
+            when delivery.state = 'sending' then 'outcome_unknown'
             when delivery.author = 'agent' and delivery.owner_epoch < locked.owner_epoch
                 or opted_out.is_true then 'cancelled'
             else 'sending' end,
-        last_error = case when delivery.state = 'sending' then 'the worker stopped while sending'
+        last_error = case when delivery.state = 'sending'
+                and delivery.unstarted_attempt = delivery.attempt
+                then 'the worker stopped before it sent anything'
+            when delivery.state = 'sending' then 'the worker stopped while sending'
             when opted_out.is_true then 'the customer has told us to stop'
             else delivery.last_error end,
         attempt = delivery.attempt + 1, awaits_inbound_after = null,
         awaits_template = null,
         attempted_at = case when delivery.state = 'pending' then now()
             else delivery.attempted_at end,
-        doubtful_since = case when delivery.state = 'sending' then now() end,
+        unstarted_attempt = 1 + case when delivery.state = 'pending' then delivery.attempt
+            else delivery.unstarted_attempt end,
+        doubtful_since = case when delivery.state = 'sending'
+            and delivery.unstarted_attempt is distinct from delivery.attempt then now() end,
         next_attempt_at = case when delivery.state = 'sending'
+            and delivery.unstarted_attempt is distinct from delivery.attempt
             then now() + make_interval(secs => $4) else delivery.next_attempt_at end,
         lease_until = case when delivery.state = 'pending'
             then now() + make_interval(secs => $3) end
@@ -136,3 +151,29 @@ select begun.id, begun.conversation_id, locked.channel, begun.author, begun.last
         where messages.conversation_id = begun.conversation_id and seq = 1) end as unanswered_since
 from begun join locked on locked.id = begun.conversation_id
 order by begun.position";
+
+/// Writes down that the requests of these tries, each with its number, are about to start.
+/// Returns those that may: a try that has lost its lease may not. From here on a worker that
+/// stops leaves a doubt.
+pub async fn start(
+    executor: impl PgExecutor<'_>,
+    tries: &[(DeliveryId, i32)],
+) -> Result<Vec<DeliveryId>, Error> {
+    let ids: Vec<(Uuid,)> = sqlx::query_as(START)
+        .bind(column(tries, |(id, _)| id.as_uuid()))
+        .bind(column(tries, |(_, attempt)| *attempt))
+        .fetch_all(executor)
+        .await?;
+    Ok(ids.into_iter().map(|(id,)| id.into()).collect())
+}
+
+/// Written for look-ups by key, as [`crate::delivery_ends::FINISH`] is.
+pub(crate) const START: &str = "
+with input as materialized (
+    select * from unnest($1::uuid[], $2::integer[]) as row (id, attempt) where attempt > 0
+)
+update deliveries delivery set unstarted_attempt = null, started_at = now()
+from input
+where delivery.id = input.id and coalesce(delivery.state, '') = 'sending'
+    and delivery.attempt = input.attempt and coalesce(delivery.lease_until, now()) > now()
+returning delivery.id";

@@ -72,6 +72,7 @@ pub async fn find(
 
 /// Notes a draft under the guard of its try: false, and nothing noted, once the lease
 /// was lost. Only a draft that is noted is sent, so one that nobody knows of stays a draft.
+/// What is noted is about to be sent, as after [`crate::delivery_sends::start`].
 pub async fn hold_draft(
     executor: impl PgExecutor<'_>,
     delivery_id: DeliveryId,
@@ -81,7 +82,7 @@ pub async fn hold_draft(
 ) -> Result<bool, Error> {
     let done = sqlx::query(
         "update deliveries set draft_id = $3, draft_thread = $4, sent_to = lower($5),
-             is_draft_gone = false
+             is_draft_gone = false, unstarted_attempt = null, started_at = now()
          where id = $1 and attempt = $2 and state = 'sending' and lease_until > now()",
     )
     .bind(delivery_id.as_uuid())

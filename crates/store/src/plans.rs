@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Name, types of parameters that the statement does not tell, their number, text.
-const HOT: [(&str, &str, usize, &str); 14] = [
+const HOT: [(&str, &str, usize, &str); 15] = [
     ("identity::store_submissions", "", 25, identity::STORE_SUBMISSIONS),
     ("threads::find", "", 2, threads::FIND),
     ("threads::append", "", 17, threads::APPEND_MESSAGES),
@@ -19,6 +19,7 @@ const HOT: [(&str, &str, usize, &str); 14] = [
     ("deliveries::begin", "(text, bigint, float8)", 3, deliveries::BEGIN),
     ("deliveries::finish", "", 19, delivery_ends::FINISH),
     ("delivery_sends::begin", "(text, bigint, float8, float8)", 4, delivery_sends::BEGIN),
+    ("delivery_sends::start", "", 2, delivery_sends::START),
     ("outbox::pending", "(text, uuid[])", 2, outbox::PENDING),
     ("turns::read", "(uuid[], text, bigint)", 3, turns_sql::READ),
     ("turns::commit", "", 28, turns_sql::COMMIT),

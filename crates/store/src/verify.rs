@@ -48,7 +48,7 @@ enum Waits {
 }
 
 /// A name, what it waits for, and a query that gives the ids that break it.
-const INVARIANTS: [(&str, Waits, &str); 9] = [
+const INVARIANTS: [(&str, Waits, &str); 10] = [
     (
         "a handled message has an outcome",
         Waits::Never,
@@ -87,6 +87,12 @@ const INVARIANTS: [(&str, Waits, &str); 9] = [
         Waits::Never,
         "select min(id::text) from deliveries where provider_id is not null
          group by outlet, provider_id having count(*) > 1",
+    ),
+    (
+        "a send is in doubt only once its request could start",
+        Waits::Never,
+        "select id::text from deliveries
+         where state = 'outcome_unknown' and unstarted_attempt = attempt",
     ),
     (
         // Where a second send does no harm, a try that was lost is begun again.
@@ -282,6 +288,19 @@ mod tests {
         assert_eq!(breaches(&pool).await.unwrap().len(), 1, "a provider's is begun once");
         sqlx::raw_sql("update deliveries set owner_epoch = 1").execute(&pool).await.unwrap();
         assert_eq!(breaches(&pool).await.unwrap(), []);
+    }
+
+    #[sqlx::test(migrator = "crate::MIGRATOR")]
+    async fn a_doubt_about_a_send_that_could_not_start_is_found(pool: PgPool) {
+        let doubt = "update deliveries set outlet = 'whatsapp', state = 'outcome_unknown',
+            attempt = 1, unstarted_attempt = 1";
+
+        assert_eq!(
+            breaches_after(&pool, doubt).await,
+            ["a send is in doubt only once its request could start"]
+        );
+        sqlx::raw_sql("update deliveries set attempt = 2").execute(&pool).await.unwrap();
+        assert_eq!(breaches(&pool).await.unwrap(), [], "an older release has begun it since");
     }
 
     #[sqlx::test(migrator = "crate::MIGRATOR")]

@@ -11,6 +11,7 @@ mod intake;
 mod outlet;
 mod pace;
 mod sender;
+mod starts;
 mod told;
 mod whatsapp;
 mod worker;

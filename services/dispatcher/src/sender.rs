@@ -147,9 +147,13 @@ impl<P: Provider> Sender<P> {
             bus::crash_point("send.begun");
         }
         let begun_at = Instant::now();
-        let met = look.begun.len() + look.cancelled.len() + look.doubtful.len();
+        let met =
+            look.begun.len() + look.cancelled.len() + look.unstarted.len() + look.doubtful.len();
         for id in &look.cancelled {
             tracing::info!(delivery.id = %id, "cancelled: a person acted first, or opted out");
+        }
+        for id in &look.unstarted {
+            tracing::info!(delivery.id = %id, "waits again: a worker stopped before it sent it");
         }
         for id in &look.doubtful {
             tracing::warn!(delivery.id = %id, "a worker stopped while sending");
@@ -191,6 +195,11 @@ pub(crate) fn failed(reason: impl Into<String>) -> Ending {
 pub(crate) fn late() -> Ending {
     let reason = "its turn did not come in time".to_owned();
     Ending::Again { after: Duration::ZERO, reason }
+}
+
+/// The database is away before anything was sent.
+pub(crate) fn unreachable(error: &Error) -> Ending {
+    Ending::Again { after: OUTAGE_PAUSE, reason: chain(error) }
 }
 
 /// It was certainly not sent; the provider may say how long to wait.

@@ -16,4 +16,5 @@ mod merges;
 mod people;
 mod records;
 mod rows;
+mod starts;
 mod views;

@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Ourselves;
 use super::pause::Pause;
-use crate::in_hand::chain;
 use crate::outlet::Wakers;
 use crate::pace::Pace;
-use crate::sender::{Bounds, Provider, Sender, again, failed, late};
+use crate::sender::{Bounds, Provider, Sender, again, failed, late, unreachable};
+use crate::starts::Starts;
 
 /// How soon a send in doubt is looked up: nothing tells us about it by itself.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
@@ -56,6 +56,7 @@ struct Gmail {
     configs: ChannelConfigs,
     pause: Pause,
     pace: Pace,
+    starts: Starts,
 }
 
 impl MailWorker {
@@ -70,7 +71,8 @@ impl MailWorker {
     ) -> Self {
         let MailTuning { at_once, lease } = tuning;
         let (pause, pace) = (Pause::default(), Pace::default());
-        let gmail = Gmail { pool: pool.clone(), client, ourselves, configs, pause, pace };
+        let starts = Starts::new(pool.clone());
+        let gmail = Gmail { pool: pool.clone(), client, ourselves, configs, pause, pace, starts };
         Self(Sender::new(pool, outbox, wakers, gmail, Bounds { at_once, lease }))
     }
 
@@ -123,6 +125,7 @@ impl Gmail {
             None => return Err(failed("the delivery is gone")),
         };
         if let Some(draft) = mail.unsent_draft() {
+            self.starts.start(&begun.delivery, start_until).await?;
             return Ok(draft.to_owned());
         }
         // To whom wrote what it answers, not to whom has written since.
@@ -144,7 +147,7 @@ impl Gmail {
         self.hold(begun, to, Draft { id: draft.id, thread: draft.thread_id }).await
     }
 
-    /// Notes the draft before it is sent. One that is certainly not noted is taken back: only
+    /// Notes the draft before it is sent, and with it that this is about to start. One that is certainly not noted is taken back: only
     /// so is a send never begun of which nobody knows.
     async fn hold(&self, begun: &BegunSend, to: &str, draft: Draft) -> Result<String, Ending> {
         let (id, attempt) = (begun.delivery.id, begun.delivery.attempt);
@@ -232,9 +235,4 @@ impl Gmail {
             gmail::Error::OutcomeUnknown { .. } => again(None, reason, id, attempt),
         }
     }
-}
-
-/// The database is away before anything was sent.
-fn unreachable(error: &Error) -> Ending {
-    Ending::Again { after: Duration::from_secs(1), reason: chain(error) }
 }

@@ -22,6 +22,7 @@ use crate::in_hand::FIRST_LOOK;
 use crate::outlet::Wakers;
 use crate::pace::Pace;
 use crate::sender::{Bounds, Provider, SUPPORT_QUEUE, Sender, again, failed, late};
+use crate::starts::Starts;
 
 /// What free text needs, for a person who reads why a reply did not go.
 const WINDOW_CLOSED: &str = "outside WhatsApp's 24-hour window: free text can go only after the \
@@ -68,6 +69,7 @@ struct Twilio {
     configs: ChannelConfigs,
     per_second: u32,
     pace: Pace,
+    starts: Starts,
 }
 
 impl WhatsappWorker {
@@ -80,8 +82,8 @@ impl WhatsappWorker {
         tuning: Tuning,
     ) -> Self {
         let Tuning { at_once, per_second, lease } = tuning;
-        let twilio =
-            Twilio { pool: pool.clone(), client, configs, per_second, pace: Pace::default() };
+        let (pace, starts) = (Pace::default(), Starts::new(pool.clone()));
+        let twilio = Twilio { pool: pool.clone(), client, configs, per_second, pace, starts };
         Self(Sender::new(pool, outbox, wakers, twilio, Bounds { at_once, lease }))
     }
 
@@ -121,9 +123,8 @@ impl Provider for Twilio {
             return late();
         };
         tokio::time::sleep_until(start).await;
-        // A process that was stopped meanwhile wakes up later than that.
-        if Instant::now() >= start_until {
-            return late();
+        if let Err(ending) = self.starts.start(delivery, start_until).await {
+            return ending;
         }
         let mut sent = self.request(begun, to, &content).await;
         if bus::sabotage("resend-on-time-out") && matches!(sent, Sent::Unknown { .. }) {

@@ -7,9 +7,11 @@ use channels::twilio::window::OpenWindow;
 use contract::{Author, Fact, MetricFact};
 use emulators::twilio::Fault;
 use sqlx::PgPool;
-use store::delivery_sends;
+use store::delivery_sends::{self, Look};
+use store::people::{self, OperatorName};
 
 use super::{Line, person_reply, reply, twilio_client};
+use crate::conversation;
 
 const DUE: &str = "update deliveries set next_attempt_at = now(), lease_until = now()";
 const A_MINUTE_LATER: &str = "update deliveries set doubtful_since = now() - interval '61 s'
@@ -83,6 +85,15 @@ async fn a_persons_reply_does_not_wait_for_a_doubt(pool: PgPool) {
     assert_eq!(line.world.states().await, ["outcome_unknown", "accepted"]);
 }
 
+const LEASE_OVER: &str = "update deliveries set lease_until = now() - interval '1 s'
+    where state = 'sending'";
+
+/// As far as a worker comes that is killed with a batch in its hands.
+async fn begin_and_stop(line: &Line) -> Look {
+    let long = Duration::from_secs(60);
+    delivery_sends::begin(&line.world.pool, "whatsapp", 16, long, long).await.unwrap()
+}
+
 /// Two replies with one text; what is due of them was tried, and met the faults.
 async fn same_twice(pool: PgPool, faults: [Fault; 2]) -> Line {
     let line = Line::new(pool, [1]).await;
@@ -138,8 +149,10 @@ async fn a_doubt_does_not_take_a_message_that_was_refused_at_once_for_another(po
 async fn a_worker_that_stalled_past_its_lease_makes_nobody_send_twice(pool: PgPool) {
     let line = Line::new(pool, [1]).await;
     line.world.handle([reply(1, "answer", |_| {})]).await.unwrap();
-    let (lease, hold) = (Duration::ZERO, Duration::from_secs(60));
-    let look = delivery_sends::begin(&line.world.pool, "whatsapp", 1, lease, hold).await.unwrap();
+    let look = begin_and_stop(&line).await;
+    let tried = (look.begun[0].delivery.id, look.begun[0].delivery.attempt);
+    delivery_sends::start(&line.world.pool, &[tried]).await.unwrap();
+    line.world.run(LEASE_OVER).await;
 
     // Another replica meets the lease that ran out; then the first comes to life.
     line.send_all().await;
@@ -161,4 +174,42 @@ async fn a_worker_that_stalled_past_its_lease_makes_nobody_send_twice(pool: PgPo
     assert_eq!(meanwhile, ["outcome_unknown"]);
     assert_eq!(line.twilio.send_requests().len(), 1);
     assert_eq!(line.world.states().await, ["accepted"]);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_worker_that_is_killed_before_its_requests_leaves_no_doubt_and_each_goes_once(
+    pool: PgPool,
+) {
+    let line = Line::new(pool, 1..=16).await;
+    line.world.handle((1..=16).map(|number| reply(number, "answer", |_| {}))).await.unwrap();
+    assert_eq!(begin_and_stop(&line).await.begun.len(), 16);
+
+    line.send_all().await;
+    let leased = line.twilio.send_requests().len();
+    line.world.run(LEASE_OVER).await;
+    line.send_all().await;
+
+    assert_eq!(leased, 0);
+    assert_eq!(line.world.states().await, ["accepted"; 16]);
+    assert_eq!(line.twilio.send_requests().len(), 16);
+    let doubts = "select count(*) from delivery_events where state = 'outcome_unknown'";
+    assert_eq!(line.world.count(doubts).await, 0);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn what_was_begun_and_not_started_meets_a_takeover_and_the_window_anew(pool: PgPool) {
+    let line = Line::new(pool, 1..=2).await;
+    line.world.handle((1..=2).map(|number| reply(number, "answer", |_| {}))).await.unwrap();
+    assert_eq!(begin_and_stop(&line).await.begun.len(), 2);
+
+    let mut conn = line.world.pool.acquire().await.unwrap();
+    people::take(&mut conn, conversation(1), OperatorName("lisa")).await.unwrap();
+    line.world
+        .run("update conversations set last_inbound_at = app_now() - interval '25 hours'")
+        .await;
+    line.world.run(LEASE_OVER).await;
+    line.send_all().await;
+
+    assert!(line.twilio.requests().is_empty());
+    assert_eq!(line.world.states().await, ["cancelled", "failed"]);
 }
