@@ -23,6 +23,10 @@ pub struct Entry {
     pub provider_id: Option<String>,
     /// The order of sending within a conversation.
     pub position: i64,
+    /// When its last request was about to start; `None` before the first.
+    pub started_at: Option<DateTime<Utc>>,
+    /// Of a mail: its draft.
+    pub draft_id: Option<String>,
     /// How often a person has sent it again on purpose.
     pub resends: i64,
 }
@@ -42,7 +46,7 @@ pub async fn entries(
 ) -> Result<Vec<Entry>, Error> {
     let entries = sqlx::query_as(
         "select d.id, d.conversation_id, d.outlet, d.author, d.owner_epoch, d.reply_id, d.part,
-             d.state, d.last_error, d.provider_id, d.position,
+             d.state, d.last_error, d.provider_id, d.position, d.started_at, d.draft_id,
              (select count(*) from delivery_events e where e.delivery_id = d.id
                  and e.detail = 'a person sends it again') as resends
          from deliveries d where d.outlet = $1 and d.created_at >= $2 order by d.position",

@@ -8,9 +8,11 @@ use store::verify::{self, Patience};
 use store::{verify_ledger, verify_load};
 use tokio::time::{Instant, sleep};
 
-use crate::chaos::compare::{self, Outlet, Truths, shown};
+use crate::chaos::compare::{self, Cut, Outlet, Truths, shown};
+use crate::chaos::faults::Happened;
 use crate::chaos::ledger::{self, ProviderSend};
 use crate::chaos::load::Told;
+use crate::chaos::schedule::Fault;
 use crate::chaos::system::System;
 use crate::output::line;
 
@@ -21,13 +23,14 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(crate) async fn at_rest(
     system: &System,
     told: Vec<Told>,
+    happened: &[Happened],
     limit: Duration,
 ) -> anyhow::Result<Truths> {
     let deadline = Instant::now() + limit;
     let mut truths = Truths { told, ..Truths::default() };
     let mut awaited = String::new();
     loop {
-        let open = gather(system, &mut truths).await;
+        let open = gather(system, happened, &mut truths).await;
         let judged = compare::judge(&truths);
         let breach = judged.iter().find_map(|judged| judged.breaches.first());
         match (open, breach) {
@@ -46,7 +49,7 @@ pub(crate) async fn at_rest(
 }
 
 /// Reads all anew.
-async fn gather(system: &System, truths: &mut Truths) -> anyhow::Result<()> {
+async fn gather(system: &System, happened: &[Happened], truths: &mut Truths) -> anyhow::Result<()> {
     // Before all else: what is closed now stays closed in what is read after it.
     truths.open = verify_load::open_work(&system.pool).await?;
     truths.stored = verify_load::messages(&system.pool).await?;
@@ -55,6 +58,9 @@ async fn gather(system: &System, truths: &mut Truths) -> anyhow::Result<()> {
         outlet(system, "whatsapp", ledger::read_twilio(&system.twilio).await?).await?,
         outlet(system, "email", ledger::read_gmail(&system.gmail).await?).await?,
     ];
+    truths.cuts = cuts(system, happened)?;
+    truths.unanswered = ledger::unanswered_by_twilio(&system.twilio).await?.into_iter().collect();
+    truths.unanswered.extend(ledger::unanswered_by_gmail(&system.gmail).await?);
     truths.pages.clear();
     let http = reqwest::Client::new();
     for told in &truths.told {
@@ -64,6 +70,18 @@ async fn gather(system: &System, truths: &mut Truths) -> anyhow::Result<()> {
         truths.pages.push((shown(told), page));
     }
     Ok(())
+}
+
+/// When dispatchers died, whatever of, and were frozen.
+fn cuts(system: &System, happened: &[Happened]) -> anyhow::Result<Vec<Cut>> {
+    const NAME: &str = "dispatcher";
+    let died = system.deaths_of(NAME)?.into_iter().map(|at| Cut { from: at, until: at });
+    let caused = happened.iter().filter_map(|happened| match happened.fault {
+        Fault::Freeze(NAME, _) => Some(Cut { from: happened.at, until: happened.ended }),
+        Fault::JoinAndKill(NAME, _) => Some(Cut { from: happened.ended, until: happened.ended }),
+        _ => None,
+    });
+    Ok(died.chain(caused).collect())
 }
 
 async fn outlet(system: &System, name: &str, sends: Vec<ProviderSend>) -> anyhow::Result<Outlet> {

@@ -1,15 +1,16 @@
 //! The three truths of a run against each other: what customers sent, what the tables
 //! hold, and what the providers received.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use store::verify::Breach;
 use store::verify_ledger::Entry;
 use store::verify_load::StoredMessage;
 use uuid::Uuid;
 
-use crate::chaos::ledger::{Ledger, ProviderSend};
+use crate::chaos::ledger::{self, Ledger, ProviderSend};
 use crate::chaos::load::{Sent, Told};
 use crate::chaos::plan::Channel;
 
@@ -19,6 +20,16 @@ pub(crate) struct Outlet {
     pub(crate) entries: Vec<Entry>,
     pub(crate) sends: Vec<ProviderSend>,
     pub(crate) ledger: Ledger,
+}
+
+/// The longest that a request takes, with all that comes before its end is written down.
+const LONGEST_REQUEST: TimeDelta = TimeDelta::seconds(31);
+
+/// A time in which a dispatcher was frozen, or a moment in which one died.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cut {
+    pub(crate) from: DateTime<Utc>,
+    pub(crate) until: DateTime<Utc>,
 }
 
 /// Everything that is known at the end.
@@ -32,6 +43,11 @@ pub(crate) struct Truths {
     pub(crate) pages: Vec<(Vec<String>, Value)>,
     /// Deliveries and outbox entries that still wait.
     pub(crate) open: i64,
+    /// What happened to dispatchers.
+    pub(crate) cuts: Vec<Cut>,
+    /// Deliveries, and drafts of mails, of which a provider left a request without an answer
+    /// or answered it with a 5xx.
+    pub(crate) unanswered: HashSet<String>,
 }
 
 /// One promise of the run.
@@ -51,6 +67,7 @@ pub(crate) fn judge(truths: &Truths) -> Vec<Judged> {
         messages_in_order(truths),
         invariants(truths),
         sent_once(truths),
+        cut_off(truths),
         replies_in_order(truths),
         taken_over(truths),
         silent(truths),
@@ -59,9 +76,33 @@ pub(crate) fn judge(truths: &Truths) -> Vec<Judged> {
     ]
 }
 
-/// Sends whose outcome nobody knows, and of which the provider has no trace.
-pub(crate) fn doubts(truths: &Truths) -> impl Iterator<Item = &String> {
+/// Sends whose outcome nobody knows, and of which the provider has no trace: nothing but a
+/// person ends them.
+pub(crate) fn doubts(truths: &Truths) -> impl Iterator<Item = &Entry> {
     truths.outlets.iter().flat_map(|outlet| &outlet.ledger.doubts)
+}
+
+/// What has cut a send off between its request and the record of its answer; `None` where
+/// nothing has.
+pub(crate) fn cause(truths: &Truths, doubt: &Entry) -> Option<&'static str> {
+    let started = doubt.started_at?;
+    let names = [Some(doubt.id.to_string()), doubt.draft_id.clone()];
+    if names.iter().flatten().any(|name| truths.unanswered.contains(name)) {
+        return Some("the provider gave no answer, or a 5xx");
+    }
+    // A doubt about mail deletes the draft later, and that can be cut off as well.
+    let is_later = |at: DateTime<Utc>| doubt.outlet != "email" && at > started + LONGEST_REQUEST;
+    let is_cut = truths.cuts.iter().any(|cut| cut.until >= started && !is_later(cut.from));
+    is_cut.then_some("a dispatcher died or was frozen then")
+}
+
+fn cut_off(truths: &Truths) -> Judged {
+    let whole = doubts(truths).filter(|doubt| cause(truths, doubt).is_none());
+    Judged {
+        promise: "each doubt is a send that was cut off",
+        checked: doubts(truths).count(),
+        breaches: whole.map(|doubt| format!("nothing explains {}", ledger::doubt(doubt))).collect(),
+    }
 }
 
 fn sent(truths: &Truths) -> impl Iterator<Item = &Sent> {

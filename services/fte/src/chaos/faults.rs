@@ -24,6 +24,8 @@ const VICTIM_LIMIT: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub(crate) struct Happened {
     pub(crate) at: DateTime<Utc>,
+    /// When it was over.
+    pub(crate) ended: DateTime<Utc>,
     pub(crate) fault: Fault,
     /// Why it could not be done.
     pub(crate) failed: Option<String>,
@@ -43,7 +45,7 @@ pub(crate) async fn run(
             sleep_until(start + at).await;
             let at = chassis::clock::now();
             let failed = cause(&system, &fault).await.err().map(|error| format!("{error:#}"));
-            Happened { at, fault, failed }
+            Happened { at, ended: chassis::clock::now(), fault, failed }
         });
     }
     let mut happened = lasting.join_all().await;

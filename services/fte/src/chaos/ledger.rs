@@ -33,7 +33,7 @@ pub(crate) struct Ledger {
     /// Mails that are no deliveries: links to tickets, hand-offs.
     pub(crate) others: usize,
     /// Deliveries of unknown outcome without a trace at the provider: a person is asked.
-    pub(crate) doubts: Vec<String>,
+    pub(crate) doubts: Vec<Entry>,
     pub(crate) breaches: Vec<String>,
 }
 
@@ -104,6 +104,46 @@ pub(crate) fn balance(entries: &[Entry], sends: &[ProviderSend], others: &HashSe
     ledger
 }
 
+/// A delivery in doubt, for a person who reads.
+pub(crate) fn doubt(entry: &Entry) -> String {
+    let why = entry.last_error.as_deref().unwrap_or_default();
+    format!("delivery {} ({}, {}): {why}", entry.id, entry.outlet, entry.author)
+}
+
+/// What Twilio's emulator was asked to send and did not answer, or with a 5xx: the ids of
+/// the deliveries.
+pub(crate) async fn unanswered_by_twilio(emulator: &Emulator) -> anyhow::Result<Vec<String>> {
+    let requests = emulator.get("/_test/requests").await?;
+    let sends = unanswered(&requests)?.filter(|request| field(request, "method") == "POST");
+    Ok(sends.filter_map(delivery_of).collect())
+}
+
+fn delivery_of(request: &Value) -> Option<String> {
+    let parameters = request.get("parameters")?.as_array()?;
+    let callback = parameters.iter().find(|pair| pair.get(0) == Some(&"StatusCallback".into()))?;
+    let (_, id) = callback.get(1)?.as_str()?.rsplit_once("d=")?;
+    Some(id.to_owned())
+}
+
+/// What Gmail's emulator was asked to send or delete and did not answer, or with a 5xx: the
+/// ids of the drafts.
+pub(crate) async fn unanswered_by_gmail(emulator: &Emulator) -> anyhow::Result<Vec<String>> {
+    let requests = emulator.get("/_test/requests").await?;
+    let drafts =
+        unanswered(&requests)?.filter_map(|request| match request.get("route")?.as_str()? {
+            "drafts.send" => Some(request.get("body")?.get("id")?.as_str()?.to_owned()),
+            "drafts.delete" => Some(field(request, "path").rsplit('/').next()?.to_owned()),
+            _ => None,
+        });
+    Ok(drafts.collect())
+}
+
+fn unanswered(requests: &Value) -> anyhow::Result<impl Iterator<Item = &Value>> {
+    let requests = requests.as_array().context("no list of requests")?;
+    let status = |request: &&Value| request.get("status").and_then(Value::as_u64);
+    Ok(requests.iter().filter(move |request| status(request).is_none_or(|status| status >= 500)))
+}
+
 /// One delivery and the sends that carry it.
 fn judge(entry: &Entry, sends: &[&ProviderSend], ledger: &mut Ledger) {
     let id = entry.id;
@@ -119,12 +159,7 @@ fn judge(entry: &Entry, sends: &[&ProviderSend], ledger: &mut Ledger) {
             ledger.breaches.push(format!("delivery {id} is {} and was never sent", entry.state));
         }
         (_, false) if entry.is_sent() => ledger.matched += 1,
-        ("outcome_unknown", true) => {
-            let why = entry.last_error.as_deref().unwrap_or_default();
-            ledger
-                .doubts
-                .push(format!("delivery {id} ({}, {}): {why}", entry.outlet, entry.author));
-        }
+        ("outcome_unknown", true) => ledger.doubts.push(entry.clone()),
         // A failure may have been told before or after the provider took it; what is being
         // sent may be there already.
         ("failed" | "sending", _) | (_, true) => {}
@@ -151,6 +186,8 @@ mod tests {
             last_error: None,
             provider_id: Some(format!("SM{number}")),
             position: 1,
+            started_at: None,
+            draft_id: None,
             resends: 0,
         }
     }

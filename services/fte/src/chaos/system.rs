@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::settings::{BusKind, DatabaseSettings};
+use chrono::{DateTime, Utc};
 use rustix::process::Signal;
 use secrecy::SecretString;
+use serde_json::Value;
 use sqlx::PgPool;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backing::Backing;
-use crate::commands::say::Emulator;
+use crate::commands::say::{Emulator, field};
 use crate::processes::{Member, children_of, environment_of, free_address, signal};
 use crate::up::data::read_environment;
 use crate::up::service::Service;
@@ -89,6 +91,12 @@ impl System {
         children_of(up).into_iter().find(|(_, name)| name == service).map(|(pid, _)| pid)
     }
 
+    /// When a process of a service ended that was not asked to.
+    pub(crate) fn deaths_of(&self, service: &str) -> anyhow::Result<Vec<DateTime<Utc>>> {
+        let log = fs::read_to_string(up_log(&self.folder))?;
+        Ok(log.lines().filter_map(|line| death(line, service)).collect())
+    }
+
     /// Another process of a service, told the same as the first.
     pub(crate) async fn replica(&self, service: &str) -> anyhow::Result<Option<Member>> {
         let (Some(first), Some(service)) = (self.pid_of(service), Service::named(service)) else {
@@ -114,6 +122,15 @@ impl System {
         stopped.context("`fte up` did not stop")??;
         Ok(())
     }
+}
+
+/// The moment of a death in a line of the log of `fte up`; an end with code 0 is none.
+fn death(line: &str, service: &str) -> Option<DateTime<Utc>> {
+    let said: Value = serde_json::from_str(line).ok()?;
+    let is_death = field(&said, "message") == "process ended"
+        && field(&said, "service.name") == service
+        && said.get("process.exit_code").and_then(Value::as_i64) != Some(0);
+    is_death.then(|| field(&said, "timestamp").parse().ok())?
 }
 
 /// What `fte up` and its services have written.
@@ -154,4 +171,25 @@ fn start_up(
         .kill_on_drop(true)
         .spawn()?;
     Ok(child)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_death_is_read_from_the_log_and_an_orderly_end_is_none() {
+        let said = |rest: &str| {
+            format!(
+                r#"{{"timestamp":"2026-01-05T10:00:00.25Z","level":"WARN",{rest},"message":"process ended"}}"#
+            )
+        };
+        let killed = said(r#""service.name":"dispatcher","process.signal":9"#);
+
+        assert!(death(&killed, "dispatcher").is_some());
+        assert!(death(&killed, "agent").is_none());
+        let ended = said(r#""service.name":"dispatcher","process.exit_code":0"#);
+        assert!(death(&ended, "dispatcher").is_none());
+        assert!(death("ready after 3 s", "dispatcher").is_none());
+    }
 }

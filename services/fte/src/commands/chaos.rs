@@ -17,7 +17,7 @@ use crate::chaos::faults::{self, Happened};
 use crate::chaos::load;
 use crate::chaos::schedule::{self, Planned};
 use crate::chaos::system::System;
-use crate::chaos::{collect, plan};
+use crate::chaos::{collect, ledger, plan};
 use crate::output::{line, table};
 
 /// Breaches shown of each promise.
@@ -130,7 +130,7 @@ async fn run_in(
     let told = told?;
     line(format!("load and faults ended after {:.1} s", start.elapsed().as_secs_f64()))?;
     let resting = Instant::now();
-    let truths = collect::at_rest(&system, told, arguments.rest).await?;
+    let truths = collect::at_rest(&system, told, &happened, arguments.rest).await?;
     line(format!("at rest after {:.1} s more", resting.elapsed().as_secs_f64()))?;
     let instants: Vec<_> = happened.iter().map(|happened| happened.at).collect();
     let recoveries = collect::recoveries(&system, &instants).await?;
@@ -169,7 +169,8 @@ fn report(
         }
     }
     for doubt in compare::doubts(truths) {
-        line(format!("doubt for a person  {doubt}"))?;
+        let cause = compare::cause(truths, doubt).unwrap_or("nothing explains it");
+        line(format!("doubt for a person  {}; {cause}", ledger::doubt(doubt)))?;
     }
     let at = |percent: usize| {
         recoveries.get((recoveries.len() * percent / 100).min(recoveries.len().saturating_sub(1)))

@@ -80,8 +80,8 @@ fn show(outlet: &str, ledger: &Ledger) -> anyhow::Result<bool> {
     for text in ledger.breaches.iter().take(SHOWN) {
         line(format!("  {text}"))?;
     }
-    for text in ledger.doubts.iter().take(SHOWN) {
-        line(format!("  in doubt: {text}"))?;
+    for doubt in ledger.doubts.iter().take(SHOWN) {
+        line(format!("  in doubt: {}", ledger::doubt(doubt)))?;
     }
     Ok(ledger.breaches.is_empty())
 }

@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::*;
-use crate::chaos::ledger;
 use crate::chaos::load::Taken;
 
 fn uuid(number: u128) -> Uuid {
@@ -49,12 +48,18 @@ fn entry(number: u128) -> Entry {
         last_error: None,
         provider_id: Some(format!("SM{number}")),
         position: i64::try_from(number).unwrap(),
+        started_at: Some(instant(number)),
+        draft_id: None,
         resends: 0,
     }
 }
 
+fn instant(seconds: u128) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(i64::try_from(seconds).unwrap())
+}
+
 fn send(number: u128) -> ProviderSend {
-    let at = DateTime::UNIX_EPOCH + TimeDelta::seconds(i64::try_from(number).unwrap());
+    let at = instant(number);
     ProviderSend { id: format!("SM{number}"), delivery: Some(uuid(number)), to: "+1".into(), at }
 }
 
@@ -166,4 +171,66 @@ fn a_page_without_a_message_and_an_answered_automatic_mail_are_found() {
 
     assert!(found.iter().any(|text| text == "[s1c0m0] is shown 0 times on its page"));
     assert!(found.iter().any(|text| text == "SM2 answers an automatic mail"));
+}
+
+/// Records that agree, but for the delivery with number 3, of which nobody knows anything.
+fn doubtful() -> Truths {
+    let mut truths = truths();
+    truths.outlets[0].sends.pop();
+    truths.outlets[0].entries[1].state = "outcome_unknown".to_owned();
+    truths
+}
+
+fn cut(from: u128, until: u128) -> Cut {
+    Cut { from: instant(from), until: instant(until) }
+}
+
+#[test]
+fn a_doubt_that_nothing_has_cut_off_is_found() {
+    let found = breaches(doubtful());
+
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with(&format!("nothing explains delivery {}", uuid(3))), "{found:?}");
+}
+
+#[test]
+fn a_doubt_whose_dispatcher_died_or_froze_during_the_request_is_none() {
+    // Its request was to start in second 3.
+    for (cut, is_found) in [
+        (cut(3, 3), false),
+        (cut(34, 34), false),
+        (cut(1, 4), false),
+        (cut(1, 2), true),
+        (cut(35, 35), true),
+    ] {
+        let truths = Truths { cuts: vec![cut], ..doubtful() };
+        assert_eq!(breaches(truths).len(), usize::from(is_found), "{cut:?}");
+    }
+    let mut mail = Truths { cuts: vec![cut(99, 99)], ..doubtful() };
+    mail.outlets[0].entries[1].outlet = "email".to_owned();
+    assert_eq!(breaches(mail), Vec::<String>::new(), "its draft may be deleted that late");
+}
+
+#[test]
+fn a_doubt_of_a_request_that_the_provider_left_unanswered_is_none_and_others_are() {
+    let by_delivery = HashSet::from([uuid(3).to_string()]);
+    let by_draft = HashSet::from(["r-3".to_owned()]);
+    let of_another = HashSet::from([uuid(2).to_string()]);
+    for (unanswered, count) in [(by_delivery, 0), (by_draft, 0), (of_another, 1)] {
+        let mut truths = Truths { unanswered, ..doubtful() };
+        truths.outlets[0].entries[1].draft_id = Some("r-3".to_owned());
+        assert_eq!(breaches(truths).len(), count);
+    }
+}
+
+#[test]
+fn a_doubt_of_a_request_that_was_never_to_start_and_one_with_a_trace_are_found() {
+    let cuts = vec![cut(0, 99)];
+    let (mut unstarted, mut traced) =
+        (Truths { cuts: cuts.clone(), ..doubtful() }, Truths { cuts, ..doubtful() });
+    unstarted.outlets[0].entries[1].started_at = None;
+    traced.outlets[0].sends.push(send(3));
+
+    assert!(breaches(unstarted)[0].starts_with("nothing explains"));
+    assert!(breaches(traced)[0].ends_with("was sent and stands as outcome_unknown"));
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::fleet::{CHANNELS, Fleet, Rates, shown};
 use super::judged::Rolling;
 use crate::bench::judge::{self, Verdict};
+use crate::chaos::ledger;
 use crate::output::line;
 use crate::processes::Member;
 use crate::up::service::Service;
@@ -53,7 +54,8 @@ impl Rolling {
         }
         let stored = store::progress::since(&fleet.bench.pool, first).await?;
         let ledger = fleet.ledger().await?;
-        for text in ledger.breaches.iter().chain(&ledger.doubts) {
+        let doubts = ledger.doubts.iter().map(ledger::doubt);
+        for text in ledger.breaches.iter().cloned().chain(doubts) {
             line(text)?;
         }
         let breaches = verify::check(&fleet.bench.pool, Patience::NONE).await?;
