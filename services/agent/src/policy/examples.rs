@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use contract::Category;
 use serde::Deserialize;
@@ -69,16 +70,18 @@ pub(super) struct Example {
     pub(super) label: Label,
     /// Where it was said.
     pub(super) mood: Option<Mood>,
+    /// The file that it stands in.
+    pub(super) file: Arc<str>,
 }
 
 /// Reads the files of the folder `examples`, in the order of their names.
 pub(super) fn read(folder: &mut Folder<'_>) -> Result<Vec<Example>, PolicyError> {
     let mut examples = Vec::new();
     let mut seen: HashMap<String, String> = HashMap::new();
-    for file in names(&folder.path.join(FOLDER))? {
-        let file = format!("{FOLDER}/{file}");
+    for name in names(&folder.path.join(FOLDER))? {
+        let file = format!("{FOLDER}/{name}");
         let read: ExamplesFile = folder.read(&file)?;
-        for (field, example) in labelled(read)
+        for (field, example) in labelled(read, &name.into())
             .map_err(|field| wrong(&file, field, "needs either a rule or a category"))?
         {
             let text = example.text.trim();
@@ -108,11 +111,12 @@ fn names(path: &Path) -> Result<BTreeSet<String>, PolicyError> {
 
 /// Every example of a file with the name of its field; an error names the field that has
 /// no label.
-fn labelled(file: ExamplesFile) -> Result<Vec<(String, Example)>, String> {
+fn labelled(file: ExamplesFile, name: &Arc<str>) -> Result<Vec<(String, Example)>, String> {
     let mut all = Vec::new();
     let mut add = |field: String, texts: Vec<String>, label: Label| {
         for (at, text) in texts.into_iter().enumerate() {
-            let example = Example { text, label: label.clone(), mood: None };
+            let (label, file) = (label.clone(), Arc::clone(name));
+            let example = Example { text, label, mood: None, file };
             all.push((format!("{field}[{at}]"), example));
         }
     };
@@ -131,7 +135,8 @@ fn labelled(file: ExamplesFile) -> Result<Vec<(String, Example)>, String> {
             (None, Some(category)) => Label::Ordinary(category),
             _ => return Err(field),
         };
-        all.push((field, Example { text: ticket.text, label, mood: Some(ticket.mood) }));
+        let (mood, file) = (Some(ticket.mood), Arc::clone(name));
+        all.push((field, Example { text: ticket.text, label, mood, file }));
     }
     Ok(all)
 }

@@ -209,7 +209,11 @@ pub(crate) struct Meant {
     pub(crate) rule_of_whole: f64,
     pub(crate) rule_of_part: f64,
     pub(crate) one_sentence: f64,
+    /// Least sum of the message that such a sentence stands in.
+    pub(crate) one_of_many: f64,
     pub(crate) chosen: f64,
+    /// How much counts for a category that its cues name it.
+    pub(crate) cues: f64,
     /// How much the mood counts that the dictionaries find, and that of the examples.
     pub(crate) mood_by_words: f64,
     pub(crate) mood_by_examples: f64,

@@ -46,8 +46,16 @@ impl Judged {
             from.whole * any.1 + from.rule_of_part * likest.0 + from.rule_of_whole * likest.1;
         let needs_person = thousandths(person) >= from.person;
         let is_rather_always = always.0 + always.1 >= likely.0 + likely.1;
-        // One clear sentence in a long letter is enough.
-        let is_always = always.0 >= from.one_sentence || (needs_person && is_rather_always);
+        // One clear sentence in a long letter is enough, unless the letter was judged with it
+        // and taken otherwise: short pieces are like much that they do not mean.
+        let is_clear = |piece: &Piece| {
+            let is_in =
+                |whole: &Piece| whole.span.0 <= piece.span.0 && piece.span.1 <= whole.span.1;
+            piece.always >= from.one_sentence
+                && (thousandths(person) >= from.one_of_many
+                    || !scores.whole.as_ref().is_some_and(is_in))
+        };
+        let is_always = scores.parts.iter().any(is_clear) || (needs_person && is_rather_always);
         Self { always: Some(is_always), likely: Some(needs_person && !is_rather_always) }
     }
 }
@@ -146,5 +154,42 @@ impl Way {
             .filter_map(|sentence| findings.in_sentence(&self.when, sentence))
             .filter_map(|found| findings.span(found))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FROM: Meant = Meant {
+        person: 0.4,
+        whole: 0.5,
+        rule_of_whole: 0.4,
+        rule_of_part: 0.1,
+        one_sentence: 0.7,
+        one_of_many: 0.25,
+        chosen: 0.0,
+        cues: 0.0,
+        mood_by_words: 0.5,
+        mood_by_examples: 0.5,
+    };
+
+    fn piece(span: (usize, usize), always: f64) -> Piece {
+        let (rules, categories) = (Vec::new(), Vec::new());
+        Piece { span, always, likely: 0.0, rules, categories, mood: 0.0 }
+    }
+
+    fn is_always(parts: Vec<Piece>, whole: Option<Piece>) -> Option<bool> {
+        Judged::of(&Scores { parts, whole }, &FROM).always
+    }
+
+    #[test]
+    fn one_clear_sentence_needs_the_letter_that_was_judged_with_it_not_to_speak_against_it() {
+        let parts = || vec![piece((0, 10), 0.0), piece((10, 20), 0.75)];
+
+        assert_eq!(is_always(parts(), Some(piece((0, 20), 0.6))), Some(true));
+        assert_eq!(is_always(parts(), Some(piece((0, 20), 0.1))), Some(false));
+        assert_eq!(is_always(parts(), Some(piece((0, 15), 0.1))), Some(true));
+        assert_eq!(is_always(vec![piece((0, 20), 0.85)], None), Some(true));
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use classifier::{Said, TrainError};
+use embeddings::Kept;
 
 use crate::embedder::{Embedder, EmbedderError};
 use crate::policy::meaning::Meaning;
@@ -37,10 +38,24 @@ impl Reader {
 
     /// A reader that has learned from the examples of the policy.
     pub async fn learned(policy: Arc<Policy>, embedder: Embedder) -> Result<Self, ReadError> {
+        let kept = embedder.kept(LEARNED);
+        Self::learning(policy, embedder, kept).await
+    }
+
+    /// The same for a policy that nobody will ask for again: what was learned of it takes
+    /// no other's place.
+    pub async fn learned_once(policy: Arc<Policy>, embedder: Embedder) -> Result<Self, ReadError> {
+        Self::learning(policy, embedder, None).await
+    }
+
+    async fn learning(
+        policy: Arc<Policy>,
+        embedder: Embedder,
+        kept: Option<Kept>,
+    ) -> Result<Self, ReadError> {
         let texts = policy.examples.iter().map(|example| embedder.legible(&example.text)).collect();
         let vectors = embedder.embed_cached(texts).await?;
         let learning = Arc::clone(&policy);
-        let kept = embedder.kept(LEARNED);
         let learn = move || Meaning::learn(&learning, &vectors, kept.as_ref());
         let meaning = in_a_thread(learn).await.ok_or(TrainError::Singular)??;
         Ok(Self { policy, meaning: Some((meaning, embedder)) })

@@ -164,15 +164,22 @@ impl Readers {
             return chosen.unwrap_or(Category::General);
         }
         match scores.about() {
-            Some(about) => self.by_likeness(about, chosen),
+            Some(about) => self.by_likeness(about, chosen, self.by_cues(None, findings)),
             None => self.by_cues(chosen, findings),
         }
     }
 
-    /// The category of the ordinary tickets that it is most like; the choice weighs in.
-    fn by_likeness(&self, about: &[(Category, f64)], chosen: Option<Category>) -> Category {
+    /// The category of the ordinary tickets that it is most like; the choice weighs in, and
+    /// the category that its cues name.
+    fn by_likeness(
+        &self,
+        about: &[(Category, f64)],
+        chosen: Option<Category>,
+        by_cues: Category,
+    ) -> Category {
         let weight = |(category, score): &(Category, f64)| {
-            score + if chosen == Some(*category) { self.meaning.chosen } else { 0.0 }
+            let chosen = if chosen == Some(*category) { self.meaning.chosen } else { 0.0 };
+            score + chosen + if by_cues == *category { self.meaning.cues } else { 0.0 }
         };
         let best = about.iter().max_by(|left, right| weight(left).total_cmp(&weight(right)));
         best.map_or(chosen.unwrap_or(Category::General), |(category, _)| *category)

@@ -150,3 +150,21 @@ fn another_example_is_another_policy() {
 
     assert_ne!(policy.hash(), Policy::load(&policy_folder()).unwrap().hash());
 }
+
+#[test]
+fn tickets_of_one_file_are_taken_out_with_their_labels_and_no_others() {
+    let file = "tickets-for-a-person.yaml";
+    let mut policy = Policy::load(&policy_folder()).unwrap();
+    let files = policy.ticket_files();
+
+    let left_out = policy.leave_out(file);
+
+    let rule = |ticket: &agent::policy::LeftOut| ticket.rule.clone().unwrap_or_default();
+    assert!(left_out.iter().any(|ticket| rule(ticket).starts_with("always:security.")));
+    assert!(left_out.iter().any(|ticket| rule(ticket).starts_with("likely:likely.")));
+    assert_eq!(left_out[0].id, format!("{file}:1"));
+    let mut remaining = policy.ticket_files();
+    assert!(remaining.insert(file.to_owned()));
+    assert_eq!(remaining, files);
+    assert!(policy.leave_out(file).is_empty());
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use agent::log::Inputs;
 use agent::openai::RemoteSettings;
-use agent::policy::Policy;
+use agent::policy::{self, LeftOut, Policy};
 use agent::sentiment::Dictionaries;
 use agent::{
     AnyModel, Embedder, EmbedderSettings, Judge, ModelSettings, Provider, Reader, TurnSettings,
@@ -47,6 +47,10 @@ pub(crate) struct Arguments {
     /// Judge the dictionaries on these sentences instead; needs no database
     #[arg(long, value_name = "FILE", conflicts_with = "set")]
     sentiment: Vec<PathBuf>,
+    /// Judge the policy on its own example tickets instead, each file of them left out of what
+    /// it learns in turn: without articles, database or model, one report for all
+    #[arg(long, conflicts_with_all = ["set", "sentiment"])]
+    left_out: bool,
     /// Folder with the articles
     #[arg(long, value_name = "FOLDER", default_value = "knowledge")]
     kb: PathBuf,
@@ -85,6 +89,28 @@ struct Verdict {
     failures: Vec<String>,
 }
 
+impl Verdict {
+    /// Prints a report, or keeps it for one list of all.
+    fn add(
+        &mut self,
+        arguments: &Arguments,
+        report: Report,
+        outcomes: &[Outcome],
+    ) -> anyhow::Result<()> {
+        self.failures.extend(arguments.gate.failures(&report));
+        let misses = outcomes.iter().flat_map(Outcome::misses);
+        let misses: Vec<_> = misses.filter(|_| arguments.details).collect();
+        if arguments.json {
+            let misses = arguments.details.then_some(misses);
+            self.reports.push(json!({ "report": report, "misses": misses }));
+        } else {
+            print::report(&report)?;
+            print::misses(&misses)?;
+        }
+        Ok(())
+    }
+}
+
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let is_untouched = |path: &&PathBuf| path.to_string_lossy().contains("untouched");
     let sets = if arguments.sentiment.is_empty() { &arguments.set } else { &arguments.sentiment };
@@ -92,9 +118,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let problem = "--details would make an untouched set one that was looked at";
         return Err(SettingsError(problem.to_owned()).into());
     }
-    let verdict = match arguments.sentiment.is_empty() {
-        true => judge_tickets(&arguments).await?,
-        false => judge_sentences(&arguments)?,
+    let verdict = if arguments.left_out {
+        judge_left_out(&arguments).await?
+    } else if arguments.sentiment.is_empty() {
+        judge_tickets(&arguments).await?
+    } else {
+        judge_sentences(&arguments)?
     };
     if arguments.json {
         let is_passed = verdict.failures.is_empty();
@@ -128,6 +157,39 @@ fn judge_sentences(arguments: &Arguments) -> anyhow::Result<Verdict> {
         }
     }
     Ok(verdict)
+}
+
+/// Each file is judged by a policy that has learned from all others.
+async fn judge_left_out(arguments: &Arguments) -> anyhow::Result<Verdict> {
+    let wrong = |error: String| SettingsError(error);
+    let load = || Policy::load(&arguments.policy).map_err(|error| wrong(error.to_string()));
+    let server = arguments.remote.embeddings(arguments.outbound)?;
+    let embedder = Embedder::open(&arguments.embedder, server.as_ref());
+    let embedder = embedder.map_err(|error| wrong(error.to_string()))?;
+    let mut outcomes = Vec::new();
+    for file in load()?.ticket_files() {
+        let mut policy = load()?;
+        let tickets = policy.leave_out(&file);
+        eprintln!("learning without the {} tickets of {file}", tickets.len());
+        let reader = Reader::learned_once(Arc::new(policy), embedder.clone()).await?;
+        let read = tickets.into_iter().map(|ticket| read_left_out(&reader, ticket));
+        let read = futures::stream::iter(read).buffered(arguments.parallel.max(1));
+        outcomes.extend(read.try_collect::<Vec<Outcome>>().await?);
+    }
+    let name = format!("{}, each file left out in turn", arguments.policy.display());
+    let mut verdict = Verdict::default();
+    verdict.add(arguments, Report::new(name, "none".to_owned(), &outcomes), &outcomes)?;
+    Ok(verdict)
+}
+
+async fn read_left_out(reader: &Reader, ticket: LeftOut) -> anyhow::Result<Outcome> {
+    let (subject, message) = match ticket.text.split_once("\n\n") {
+        Some((subject, message)) if !subject.contains('\n') => (Some(subject), message),
+        _ => (None, ticket.text.as_str()),
+    };
+    let inputs = policy::Inputs { subject, bodies: &[message], ..policy::Inputs::default() };
+    let reading = reader.read(&inputs).await?;
+    Ok(Outcome::of_reading(ticket, &reading))
 }
 
 async fn judge_tickets(arguments: &Arguments) -> anyhow::Result<Verdict> {
@@ -178,17 +240,7 @@ async fn judge_sets(
         let name = path.display().to_string();
         let outcomes = judge_set(judge, tickets, arguments.parallel).await?;
         let report = Report::new(name, judge.model().to_owned(), &outcomes);
-        verdict.failures.extend(arguments.gate.failures(&report));
-        let misses = outcomes.iter().flat_map(Outcome::misses);
-        let misses: Vec<_> = misses.filter(|_| arguments.details).collect();
-        if arguments.json {
-            let misses = arguments.details.then_some(misses);
-            let written = json!({ "report": report, "misses": misses });
-            verdict.reports.push(written);
-        } else {
-            print::report(&report)?;
-            print::misses(&misses)?;
-        }
+        verdict.add(arguments, report, &outcomes)?;
     }
     Ok(verdict)
 }

@@ -1,7 +1,7 @@
 //! What came of a ticket beside what should have.
 
 use agent::log::TurnLog;
-use agent::policy::{Evidence, Hit};
+use agent::policy::{Evidence, Hit, LeftOut, Reading};
 use agent::sentiment::Label;
 use contract::Priority;
 use serde::Serialize;
@@ -51,6 +51,26 @@ impl Outcome {
         }
     }
 
+    /// By the reading of a policy alone; nothing was searched for.
+    pub(crate) fn of_reading(ticket: LeftOut, reading: &Reading) -> Self {
+        Self {
+            id: ticket.id,
+            expected: Expected {
+                escalate: Some(ticket.rule.is_some()),
+                group: Some(Group::of(ticket.category)),
+                sentiment: Some(ticket.mood),
+                rule: ticket.rule,
+                ..Expected::default()
+            },
+            escalates: !reading.hits.is_empty() || !reading.likely.is_empty(),
+            group: Group::of(reading.category),
+            priority: reading.priority,
+            sentiment: reading.sentiment.label,
+            articles: Vec::new(),
+            why: how_read(reading).join("; "),
+        }
+    }
+
     /// Whether the article stands among the first `places`; `None` without a label.
     pub(crate) fn finds(&self, places: usize) -> Option<bool> {
         let article = self.expected.article.as_ref()?;
@@ -90,7 +110,15 @@ impl Outcome {
 }
 
 fn why(log: &TurnLog) -> String {
-    let reading = &log.reading;
+    let mut parts = how_read(&log.reading);
+    if let Some(best) = log.searches.first().and_then(|search| search.found.first()) {
+        parts.push(format!("{} at {:.2}", best.chunk_id, best.relevance));
+    }
+    parts.push(log.draft.reason.clone());
+    parts.join("; ")
+}
+
+fn how_read(reading: &Reading) -> Vec<String> {
     let hit = |hit: &Hit| {
         let by = match &hit.by {
             Evidence::Pattern => String::new(),
@@ -99,11 +127,7 @@ fn why(log: &TurnLog) -> String {
         format!("{} on {:?}{by}", hit.rule, hit.words)
     };
     let mut parts: Vec<String> = reading.hits.iter().chain(&reading.likely).map(hit).collect();
-    if let Some(best) = log.searches.first().and_then(|search| search.found.first()) {
-        parts.push(format!("{} at {:.2}", best.chunk_id, best.relevance));
-    }
     parts.push(format!("read as {:?}", reading.kind).to_lowercase());
     parts.push(format!("mood {:+.2}", reading.sentiment.score));
-    parts.push(log.draft.reason.clone());
-    parts.join("; ")
+    parts
 }

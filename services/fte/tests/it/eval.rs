@@ -1,7 +1,7 @@
 //! `fte eval` on a few tickets: what it prints, and when it fails.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::Value;
@@ -109,4 +109,53 @@ async fn sentences_are_judged_without_a_database() {
     let (stdout, stderr) = said(&output);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stdout.contains("50.0 %") && stdout.contains("line 2  sentiment"), "{stdout}");
+}
+
+/// The project's policy with other examples: one for each rule and two files of tickets.
+fn policy_with_few_examples(folder: &Path) {
+    let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policy");
+    let copied = |from: &Path, to: &Path| {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+            if entry.path().is_file() {
+                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+    };
+    copied(&policy, folder);
+    copied(&policy.join("sentiment"), &folder.join("sentiment"));
+    fs::create_dir(folder.join("examples")).unwrap();
+    let rules = fs::read_to_string(policy.join("rules.yaml")).unwrap();
+    let ids = rules.lines().filter_map(|line| line.strip_prefix("  - id: "));
+    let entry = |id: &str| format!("  - {{rule: {id}, means: [about {id}]}}\n");
+    let examples: String = ids.map(entry).collect();
+    fs::write(folder.join("examples/rules.yaml"), format!("examples:\n{examples}")).unwrap();
+    for (file, charge) in [("tickets-a.yaml", "ten dollars"), ("tickets-b.yaml", "nine euros")] {
+        let tickets = format!(
+            "tickets:\n  - {{rule: billing.refund-wanted, mood: neutral, \
+             text: \"Refund\\n\\nPlease refund the {charge}.\"}}\n  - {{category: technical, \
+             mood: neutral, text: \"The page is blank, it says {charge}.\"}}\n"
+        );
+        fs::write(folder.join("examples").join(file), tickets).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn each_file_of_example_tickets_is_judged_by_what_the_others_teach() {
+    let folder = tempfile::tempdir().unwrap();
+    policy_with_few_examples(folder.path());
+    let mut command = fte(&["eval", "--left-out", "--json", "--details", "--policy"]);
+    command.arg(folder.path());
+
+    let output = to_end(command).await;
+
+    let (stdout, stderr) = said(&output);
+    for file in ["tickets-a.yaml", "tickets-b.yaml"] {
+        assert!(stderr.contains(&format!("without the 2 tickets of {file}")), "{stderr}");
+    }
+    let report: Value = serde_json::from_str(&stdout).expect(&stderr);
+    let set = &report["sets"][0]["report"];
+    assert_eq!((&set["tickets"], &set["always"]["n"]), (&4.into(), &2.into()));
+    assert_eq!((&set["category"]["n"], &set["sentiment"]["n"]), (&4.into(), &4.into()));
+    assert_eq!(set["top_1"]["n"], 0, "nothing is searched for");
 }
