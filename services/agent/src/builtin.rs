@@ -33,7 +33,7 @@ impl Model for Builtin {
     async fn complete(&self, prompt: &Prompt) -> Result<Answer, ModelError> {
         let (name, arguments) = match proposal(&self.policy, &prompt.case) {
             ToolCall::SendResponse(response) => {
-                (SEND, json!({"text": response.text, "citations": response.citations}))
+                (SEND, json!({"answer": response.text, "citations": response.citations}))
             }
             ToolCall::EscalateToHuman(Escalation { reason, .. }) => {
                 (ESCALATE, json!({"reason": reason}))

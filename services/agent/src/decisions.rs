@@ -66,7 +66,7 @@ fn calls<const N: usize>(calls: [(&str, serde_json::Value); N]) -> Answer {
 const TEXT: &str = "It is in the settings of the workspace.";
 
 fn responds() -> (&'static str, serde_json::Value) {
-    ("send_response", json!({"text": TEXT, "citations": ["plans#limits"]}))
+    ("send_response", json!({"answer": TEXT, "citations": ["plans#limits"]}))
 }
 
 fn escalates() -> (&'static str, serde_json::Value) {

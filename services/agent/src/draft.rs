@@ -74,6 +74,7 @@ impl Decider {
             instructions: Arc::clone(&policy.instructions),
             messages: opening,
             tools: Arc::clone(&self.tools),
+            must_conclude: false,
             max_completion_tokens: self.bounds.completion_tokens,
             case: Arc::clone(&case),
         };

@@ -12,8 +12,8 @@ use crate::model::{Answer, ModelFault, Usage};
 use crate::policy::Reading;
 use crate::search::Found;
 
-/// Raised when the meaning of a field changes.
-pub const FORMAT: u32 = 1;
+/// Raised when the meaning of a field changes, or what follows from the same fields.
+pub const FORMAT: u32 = 2;
 
 /// Everything that a turn saw, and what it made of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -20,6 +20,8 @@ pub struct Prompt {
     /// [`Message::Tool`] directly after it.
     pub messages: Vec<Message>,
     pub tools: Arc<[ToolSpec]>,
+    /// Whether only the call of a tool will do, as the turn must come to its end.
+    pub must_conclude: bool,
     /// Most tokens of one answer.
     pub max_completion_tokens: u32,
     /// What code has found out already; a model without words of its own drafts from it.

@@ -65,8 +65,8 @@ impl<'a, S: Source> Rounds<'a, S> {
     /// Asks until the model concludes or a bound is met.
     pub(crate) async fn run(mut self) -> Result<Plans, DraftError> {
         let end = loop {
-            if self.log.rounds.len() == MOST_ROUNDS {
-                break End::TooManyRounds;
+            if self.log.rounds.len() + 1 == MOST_ROUNDS {
+                self.have_concluded();
             }
             let prompt = self.source.reads_messages().then(|| hash(&self.prompt.messages));
             let answer = match self.source.complete(&self.prompt).await {
@@ -94,7 +94,11 @@ impl<'a, S: Source> Rounds<'a, S> {
         if calls.is_empty() {
             let end = self.words(&answer);
             self.log.rounds.push(Round { prompt, answer, results: Vec::new() });
-            return Ok(Some(end));
+            let may_be_mended = matches!(end, End::Silent | End::Cut) && !self.takes_too_many();
+            return Ok(match may_be_mended && !self.prompt.must_conclude {
+                true => self.have_concluded(),
+                false => Some(end),
+            });
         }
         let results = self.results(&calls).await?;
         let is_broken = results.iter().any(|result| result.is_error);
@@ -106,18 +110,29 @@ impl<'a, S: Source> Rounds<'a, S> {
         }));
         self.log.rounds.push(Round { prompt, answer, results });
         self.broken += usize::from(is_broken);
-        let usage = self.log.usage;
+        let is_broken = self.broken > MOST_BROKEN;
         Ok(match () {
             () if self.plans.are_concluded() => Some(End::Concluded),
             () if self.calls > MOST_CALLS => Some(End::TooManyCalls),
-            () if self.broken > MOST_BROKEN => Some(End::Broken),
-            () if usage.prompt_tokens.saturating_add(usage.completion_tokens)
-                > self.most_tokens =>
-            {
-                Some(End::TooManyTokens)
-            }
+            () if self.takes_too_many() => Some(End::TooManyTokens),
+            () if self.prompt.must_conclude && is_broken => Some(End::Broken),
+            () if self.prompt.must_conclude => Some(End::TooManyRounds),
+            () if is_broken => self.have_concluded(),
             () => None,
         })
+    }
+
+    fn takes_too_many(&self) -> bool {
+        let usage = self.log.usage;
+        usage.prompt_tokens.saturating_add(usage.completion_tokens) > self.most_tokens
+    }
+
+    /// Lets the model do nothing but answer or hand over in one more round, which is the
+    /// last: going on in circles is not an option there.
+    fn have_concluded(&mut self) -> Option<End> {
+        self.prompt.must_conclude = true;
+        self.prompt.tools = tools::concluding(&self.seen, self.needs_no_person);
+        None
     }
 
     /// The answer's calls under ids of ours; one that leaked into the text is a call too.
@@ -205,6 +220,9 @@ impl<'a, S: Source> Rounds<'a, S> {
             return Err(ToolError::TooMany);
         }
         let read = tools::parse(&call.name, &call.arguments)?;
+        if self.prompt.must_conclude && !read.concludes() {
+            return Err(ToolError::TooMany);
+        }
         if self.made.contains(&read) {
             return Err(ToolError::Repeated);
         }

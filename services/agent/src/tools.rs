@@ -7,7 +7,7 @@ use contract::{Category, Priority};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-pub(crate) use schema::specs;
+pub(crate) use schema::{concluding, specs};
 
 /// A call that makes sense.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -36,6 +36,7 @@ pub(crate) struct Escalation {
 /// What a model wants to say, and the chunks it rests on.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Response {
+    #[serde(rename = "answer")]
     pub(crate) text: String,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) citations: Vec<String>,
@@ -131,13 +132,18 @@ fn object(arguments: &str) -> Result<Value, ToolError> {
 }
 
 impl ToolCall {
+    /// Whether a turn may end with it.
+    pub(crate) fn concludes(&self) -> bool {
+        matches!(self, ToolCall::SendResponse(_) | ToolCall::EscalateToHuman(_))
+    }
+
     /// An argument that needs words and has none.
     fn missing_word(&self) -> Option<&'static str> {
         let (field, text) = match self {
             ToolCall::SearchKnowledgeBase { query } => ("query", query),
             ToolCall::CreateTicket { subject, .. } => ("subject", subject),
             ToolCall::EscalateToHuman(escalation) => ("reason", &escalation.reason),
-            ToolCall::SendResponse(response) => ("text", &response.text),
+            ToolCall::SendResponse(response) => ("answer", &response.text),
             ToolCall::AnalyzeSentiment { text } => ("text", text),
             ToolCall::GetCustomerHistory { .. } => return None,
         };
@@ -182,7 +188,7 @@ mod tests {
         ] {
             assert_eq!(parse(SEARCH, arguments), Ok(search.clone()), "{arguments}");
         }
-        let send = r#"{"text": "Hello", "citations": null}"#;
+        let send = r#"{"answer": "Hello", "citations": null}"#;
         let response = Response { text: "Hello".to_owned(), citations: Vec::new() };
         assert_eq!(parse(SEND, send), Ok(ToolCall::SendResponse(response)));
     }
@@ -204,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_call_that_leaked_into_the_text_is_a_call() {
-        let call = r#"{"name": "send_response", "arguments": {"text": "Hi", "citations": []}}"#;
+        let call = r#"{"name": "send_response", "arguments": {"answer": "Hi", "citations": []}}"#;
         for text in [
             call.to_owned(),
             format!("<tool_call>\n{call}\n</tool_call>"),

@@ -26,7 +26,7 @@ pub(super) fn agent(body: &Value) -> Said {
     match article {
         _ if !has_tool(body, SEND) => Said::text(article.map_or_else(String::new, |it| it.text)),
         Some(article) if !has_failed(SEND) => {
-            Said::call(SEND, json!({"text": article.text, "citations": [article.chunk]}))
+            Said::call(SEND, json!({"answer": article.text, "citations": [article.chunk]}))
         }
         None if last_call(messages).is_empty() => search(messages),
         _ if has_failed(ESCALATE) => Said::text("A colleague of mine will look into it."),
@@ -154,7 +154,7 @@ mod tests {
         let said = agent(&body(json!([{"role": "user", "content": prompt}])));
 
         assert_eq!(said.calls[0].0, SEND);
-        assert_eq!(said.calls[0].1, json!({"text": "Do 1 < 2.", "citations": ["a#b"]}));
+        assert_eq!(said.calls[0].1, json!({"answer": "Do 1 < 2.", "citations": ["a#b"]}));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(super) struct Body<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<Tool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     parallel_tool_calls: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_completion_tokens: Option<u32>,
@@ -92,7 +94,8 @@ pub(super) fn probe(model: &str, dialect: Dialect) -> Body<'_> {
 }
 
 pub(super) fn body<'a>(model: &'a str, dialect: Dialect, prompt: &'a Prompt) -> Body<'a> {
-    with(model, dialect, messages(prompt), &prompt.tools, prompt.max_completion_tokens)
+    let body = with(model, dialect, messages(prompt), &prompt.tools, prompt.max_completion_tokens);
+    Body { tool_choice: prompt.must_conclude.then_some("required"), ..body }
 }
 
 fn with<'a>(
@@ -109,6 +112,7 @@ fn with<'a>(
         model,
         messages,
         tools: tools.iter().map(tool).collect(),
+        tool_choice: None,
         // Without it older models do not keep a strict schema; reasoning ones refuse it.
         parallel_tool_calls: (!tools.is_empty() && !is_reasoning).then_some(false),
         max_completion_tokens: most.filter(|_| is_openai),
@@ -208,6 +212,7 @@ mod tests {
             instructions: Arc::from("Be brief."),
             messages,
             tools: Arc::from([search]),
+            must_conclude: false,
             max_completion_tokens: 300,
             case: Arc::new(CaseFile {
                 channel: Channel::WebForm,
@@ -275,6 +280,16 @@ mod tests {
         for absent in ["max_tokens", "temperature", "parallel_tool_calls"] {
             assert!(reasoning.get(absent).is_none(), "{absent}");
         }
+    }
+
+    #[test]
+    fn a_turn_that_must_conclude_asks_for_a_call() {
+        let open = prompt(Vec::new());
+        let last = Prompt { must_conclude: true, ..open.clone() };
+        let sent = |prompt| serde_json::to_value(body("x", Dialect::Compatible, prompt)).unwrap();
+
+        assert!(sent(&open).get("tool_choice").is_none());
+        assert_eq!(sent(&last)["tool_choice"], "required");
     }
 
     #[test]

@@ -66,7 +66,8 @@ async fn rounds_with_tools_are_decided_again_without_a_model(pool: PgPool) {
         ("analyze_sentiment", json!({"text": "I am happy"}).to_string()),
         ("unknown", String::new()),
     ]);
-    let nul = format!("{{\"text\": \"It is \\u0000 in the menu.\", \"citations\": [\"{CHUNK}\"]}}");
+    let nul =
+        format!("{{\"answer\": \"It is \\u0000 in the menu.\", \"citations\": [\"{CHUNK}\"]}}");
     let scripts: [Vec<Result<Answer, ModelFault>>; 6] = [
         vec![Ok(read.clone()), Ok(responds("It is in the Board menu."))],
         vec![Ok(call("search_knowledge_base", &search)), Err(ModelFault::TooLong)],
@@ -111,7 +112,7 @@ async fn a_changed_log_or_policy_decides_differently(pool: PgPool) {
         ("/searches/0/found/0/body", json!("Another article.")),
         ("/searches/0/found/1/body", json!("An article that nobody cites.")),
         ("/searches/1/found/0/relevance", json!(0.999)),
-        ("/rounds/1/answer/calls/0/arguments", json!("{\"text\": \"Hello\"}")),
+        ("/rounds/1/answer/calls/0/arguments", json!("{\"answer\": \"Hello\"}")),
         ("/rounds/0/results/0/content", json!("{}")),
         ("/draft/reply/0", json!("Hello")),
         ("/inputs/customer_name", json!("Kim")),

@@ -16,7 +16,7 @@ const PROMISE: &str = "Good news: we will refund you the whole year today.";
 
 /// Answers that say the same for ever, by what is wrong with them.
 fn hostile() -> Vec<(&'static str, Vec<Answer>)> {
-    let send = |text: &str| call("send_response", &json!({"text": text, "citations": [CHUNK]}));
+    let send = |text: &str| call("send_response", &json!({"answer": text, "citations": [CHUNK]}));
     let raw = |name: &str, arguments: &str| calls([(name, arguments.to_owned())]);
     let cut = Answer { finish: Finish::Length, ..says("First, open the") };
     let declined = Answer { finish: Finish::Refused, ..says("I cannot help with that.") };
@@ -44,7 +44,7 @@ fn hostile() -> Vec<(&'static str, Vec<Answer>)> {
             "cites what was never found",
             vec![call(
                 "send_response",
-                &json!({"text": "Zebras quickly jump over lazy dolphins.", "citations": ["secret#1"]}),
+                &json!({"answer": "Zebras quickly jump over lazy dolphins.", "citations": ["secret#1"]}),
             )],
         ),
         ("says nothing", vec![says("")]),
@@ -53,11 +53,11 @@ fn hostile() -> Vec<(&'static str, Vec<Answer>)> {
         ("searches for ever", (0..50).map(search).collect()),
         ("repeats one call", vec![search(1)]),
         ("calls forty times at once", vec![Answer { calls: many, ..says("") }]),
-        ("writes broken JSON", vec![raw("send_response", "{\"text\": \"Hello")]),
+        ("writes broken JSON", vec![raw("send_response", "{\"answer\": \"Hello")]),
         ("writes null", vec![raw("send_response", "null")]),
         ("writes nothing", vec![raw("send_response", "")]),
         ("writes a list", vec![raw("send_response", "[1, 2]")]),
-        ("writes an empty text", vec![raw("send_response", "{\"text\": \"  \"}")]),
+        ("writes an empty text", vec![raw("send_response", "{\"answer\": \"  \"}")]),
         ("calls unknown tools", vec![raw("delete_customer", "{\"id\": 1}")]),
         (
             "only files tickets",
@@ -147,7 +147,7 @@ async fn a_model_that_hands_everything_over_cannot_refuse_an_ordinary_question(p
     assert!(hand_offs(&publisher).is_empty());
     assert!(replies(&publisher)[0].parts[0].contains("Open the Board menu"));
     assert!(model.heard().contains("no person is needed"), "it was told why");
-    assert_eq!(model.told.lock().unwrap().len(), 2);
+    assert_eq!(model.told.lock().unwrap().len(), 3, "its two tries, and one that had to conclude");
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]

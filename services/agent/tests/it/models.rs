@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use agent::{Answer, Call, Finish, Message, Model, ModelError, ModelFault, Prompt, Usage};
+use agent::{
+    Answer, Call, Finish, Message, Model, ModelError, ModelFault, Prompt, ToolSpec, Usage,
+};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
@@ -35,7 +37,7 @@ pub(crate) const CHUNK: &str = "export-data#export-a-board-as-csv-or-json";
 
 /// Answers with a source.
 pub(crate) fn responds(text: &str) -> Answer {
-    call("send_response", &json!({"text": text, "citations": [CHUNK]}))
+    call("send_response", &json!({"answer": text, "citations": [CHUNK]}))
 }
 
 /// Asks for a person.
@@ -79,11 +81,17 @@ impl<F: Fn(u32) -> BoxFuture<'static, ()> + Send + Sync + 'static> Model for Mea
 pub(crate) struct Scripted {
     script: Mutex<VecDeque<Result<Answer, ModelFault>>>,
     pub(crate) told: Mutex<Vec<Vec<Message>>>,
+    /// The tools of the round in which it had to conclude.
+    pub(crate) last_tools: Mutex<Vec<ToolSpec>>,
 }
 
 impl Scripted {
     pub(crate) fn new(script: impl IntoIterator<Item = Result<Answer, ModelFault>>) -> Self {
-        Self { script: Mutex::new(script.into_iter().collect()), told: Mutex::default() }
+        Self {
+            script: Mutex::new(script.into_iter().collect()),
+            told: Mutex::default(),
+            last_tools: Mutex::default(),
+        }
     }
 
     pub(crate) fn answers<const N: usize>(answers: [Answer; N]) -> Self {
@@ -103,6 +111,9 @@ impl Model for Scripted {
 
     async fn complete(&self, prompt: &Prompt) -> Result<Answer, ModelError> {
         self.told.lock().unwrap().push(prompt.messages.clone());
+        if prompt.must_conclude {
+            self.last_tools.lock().unwrap().extend_from_slice(&prompt.tools);
+        }
         let mut script = self.script.lock().unwrap();
         let next = match script.len() {
             1 => script[0].clone(),

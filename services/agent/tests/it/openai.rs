@@ -58,9 +58,9 @@ fn prompt() -> Prompt {
         scores: Scores::default(),
     };
     let parameters = json!({
-        "type": "object", "additionalProperties": false, "required": ["text", "citations"],
+        "type": "object", "additionalProperties": false, "required": ["answer", "citations"],
         "properties": {
-            "text": {"type": "string"},
+            "answer": {"type": "string"},
             "citations": {"type": "array", "items": {"type": "string"}},
         },
     });
@@ -69,6 +69,7 @@ fn prompt() -> Prompt {
         instructions: Arc::from("You answer customers."),
         messages: vec![Message::Customer(format!("{ASKED}\n\n{ARTICLE}"))],
         tools: Arc::from([send]),
+        must_conclude: false,
         max_completion_tokens: 500,
         case: Arc::new(CaseFile { channel: Channel::WebForm, reading, found: Vec::new() }),
     }
@@ -101,7 +102,7 @@ async fn the_article_comes_back_as_a_call_with_what_it_cost() {
     let arguments: Value = serde_json::from_str(&answer.calls[0].arguments).unwrap();
     assert_eq!(answer.calls[0].name, "send_response");
     assert_eq!(arguments["citations"], json!(["export-data#csv"]));
-    assert_eq!(arguments["text"], "Open the Board menu.");
+    assert_eq!(arguments["answer"], "Open the Board menu.");
     assert_eq!((answer.finish, answer.text), (Finish::Stopped, None));
     assert!(answer.usage.prompt_tokens > 20 && answer.usage.cost_micro_usd.unwrap() > 50);
     let sent = &emulator.requests()[0];

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agent::{Answer, Message};
+use agent::{Answer, Finish, Message};
 use contract::{Category, ConversationId, Priority};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -105,7 +105,7 @@ async fn words_without_a_call_are_an_answer_with_the_chunks_they_name_or_fit(poo
     let named = format!("It is in the menu [{CHUNK}].");
     let fits = "Open the board, open the board menu, choose export, choose CSV or JSON.".to_owned();
     let leaked = json!({"name": "send_response",
-        "arguments": {"text": ANSWER, "citations": [CHUNK]}})
+        "arguments": {"answer": ANSWER, "citations": [CHUNK]}})
     .to_string();
     for (number, text) in (1..).zip([named, fits, format!("<tool_call>{leaked}</tool_call>")]) {
         let id = numbered_conversation(&pool, number, "Export", question).await;
@@ -124,7 +124,7 @@ async fn words_without_a_call_are_an_answer_with_the_chunks_they_name_or_fit(poo
 async fn broken_arguments_may_be_mended_once(pool: PgPool) {
     support::load_article(&pool).await;
     let id = conversation(&pool, "Export", "How do I export a board as CSV?").await;
-    let broken = calls([("send_response", "{\"text\": \"Open".to_owned())]);
+    let broken = calls([("send_response", "{\"answer\": \"Open".to_owned())]);
 
     let (model, publisher) = turn(&pool, id, 1, [broken, responds(ANSWER)]).await;
 
@@ -138,6 +138,56 @@ async fn broken_arguments_may_be_mended_once(pool: PgPool) {
     .await
     .unwrap();
     assert_eq!(cost, (14, 4, 6, 10));
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_model_that_goes_round_in_circles_has_one_round_to_conclude(pool: PgPool) {
+    support::load_article(&pool).await;
+    let create = json!({"subject": "Export", "category": "technical", "priority": "low"});
+    let circle = call("create_ticket", &create);
+    let cut = Answer { finish: Finish::Length, ..says("First, open the") };
+    let scripts = [vec![circle.clone(), circle.clone(), circle], vec![cut], vec![says("")]];
+    for (number, mut script) in (1..).zip(scripts) {
+        let question = "How do I export a board as CSV?";
+        let id = numbered_conversation(&pool, number, "Export", question).await;
+        script.push(responds(ANSWER));
+        let model = Arc::new(Scripted::new(script.iter().cloned().map(Ok)));
+        let (agent, publisher) = agent(&pool, Arc::clone(&model));
+
+        handle(&agent, id, 1).await;
+
+        assert!(replies(&publisher)[0].parts[0].contains(ANSWER), "{script:?}");
+        assert_eq!(model.told.lock().unwrap().len(), script.len());
+        let tools = model.last_tools.lock().unwrap();
+        let [send] = &tools[..] else { panic!("no person is needed: {tools:?}") };
+        let chunks = &send.parameters["properties"]["citations"]["items"]["enum"];
+        assert!(chunks.as_array().unwrap().contains(&json!(CHUNK)), "{chunks}");
+    }
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_model_that_has_to_conclude_can_search_no_further(pool: PgPool) {
+    support::load_article(&pool).await;
+    let id = conversation(&pool, "Scanner", "Which barcode scanner fits your warehouse?").await;
+    let search = |number: u32| {
+        Ok(call("search_knowledge_base", &json!({"query": format!("scanner {number}")})))
+    };
+    let model = Arc::new(Scripted::new((0..50).map(search)));
+    let (agent, publisher) = agent(&pool, Arc::clone(&model));
+
+    handle(&agent, id, 1).await;
+
+    assert_eq!(model.told.lock().unwrap().len(), 8);
+    let offered: Vec<_> = model.last_tools.lock().unwrap().iter().map(|tool| tool.name).collect();
+    assert_eq!(offered, ["send_response", "escalate_to_human"]);
+    let (searches, end): (i64, String) = sqlx::query_as(
+        "select jsonb_array_length(log->'searches')::bigint, log->>'end' from turns",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!((searches, end.as_str()), (8, "too_many_rounds"), "the code's own and seven");
+    assert_eq!(hand_offs(&publisher).len(), 1);
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
@@ -180,7 +230,7 @@ async fn a_ticket_is_filed_by_the_model_or_else_by_the_turn(pool: PgPool) {
     let create = json!({"subject": "Export of a board", "category": "account", "priority": "low"});
     let both = calls([
         ("create_ticket", create.to_string()),
-        ("send_response", json!({"text": ANSWER, "citations": [CHUNK]}).to_string()),
+        ("send_response", json!({"answer": ANSWER, "citations": [CHUNK]}).to_string()),
     ]);
 
     turn(&pool, by_turn, 1, [responds(ANSWER)]).await;
@@ -210,7 +260,7 @@ async fn a_chat_gets_the_models_subject_which_is_never_read_as_the_customers(poo
     let create = json!({"subject": "I want a\nrefund", "category": "account", "priority": "low"});
     let both = calls([
         ("create_ticket", create.to_string()),
-        ("send_response", json!({"text": ANSWER, "citations": [CHUNK]}).to_string()),
+        ("send_response", json!({"answer": ANSWER, "citations": [CHUNK]}).to_string()),
     ]);
 
     turn(&pool, id, 1, [both]).await;
