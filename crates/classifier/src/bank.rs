@@ -1,14 +1,19 @@
 //! The vectors of all labelled sentences, in one piece of memory.
 
 use crate::TrainError;
-use crate::lanes::{in_lanes, product};
+use crate::lanes::{in_lanes, whole_product};
 
-/// Vectors that new ones are compared with.
+/// Vectors that new ones are compared with. Going through all of them takes as long as
+/// fetching them from memory does, so they are kept in half of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Bank {
-    vectors: Vec<f32>,
+    vectors: Vec<i16>,
     dimension: usize,
 }
+
+/// What 1 is in whole numbers. Vectors have length 1, so no sum of their products is above
+/// its square, which is a quarter of what fits.
+const ONE: f32 = 16_384.0;
 
 impl Bank {
     /// The vectors of sentences, in their order.
@@ -17,20 +22,22 @@ impl Bank {
         if vectors.iter().any(|vector| vector.len() != dimension) {
             return Err(TrainError::Dimension);
         }
-        Ok(Self { vectors: vectors.concat(), dimension })
+        Ok(Self { vectors: vectors.iter().flat_map(|vector| whole(vector)).collect(), dimension })
     }
 
     /// How like each of some vectors is to each known one: 1 where it is the same, near 0
     /// where it is far away. A known one is fetched once for all of them.
     pub(crate) fn likeness(&self, vectors: &[&[f32]]) -> Vec<Vec<f32>> {
         let dimension = self.dimension.max(1);
-        let mut all = vec![Vec::with_capacity(self.vectors.len() / dimension); vectors.len()];
+        let vectors: Vec<Vec<i16>> = vectors.iter().map(|vector| whole(vector).collect()).collect();
+        let rows = self.vectors.len() / dimension;
+        let mut all: Vec<Vec<f32>> = vectors.iter().map(|_| Vec::with_capacity(rows)).collect();
         in_lanes(
             #[inline(always)]
             || {
                 for known in self.vectors.chunks_exact(dimension) {
-                    for (likeness, vector) in all.iter_mut().zip(vectors) {
-                        likeness.push(product(known, vector));
+                    for (likeness, vector) in all.iter_mut().zip(&vectors) {
+                        likeness.push(near(known, vector));
                     }
                 }
             },
@@ -46,17 +53,27 @@ impl Bank {
             #[inline(always)]
             || {
                 for (place, row) in places.iter_mut().zip(others) {
-                    *place = product(self.row(*row), vector);
+                    *place = near(self.row(*row), vector);
                 }
             },
         );
         places.iter_mut().for_each(|place| *place = bell(*place));
     }
 
-    fn row(&self, row: usize) -> &[f32] {
+    fn row(&self, row: usize) -> &[i16] {
         let start = row * self.dimension;
         self.vectors.get(start..start + self.dimension).unwrap_or_default()
     }
+}
+
+fn whole(vector: &[f32]) -> impl Iterator<Item = i16> {
+    vector.iter().map(|number| (number * ONE).round() as i16)
+}
+
+/// The product of two vectors, as a number again.
+#[inline(always)]
+fn near(left: &[i16], right: &[i16]) -> f32 {
+    whole_product(left, right) as f32 / (ONE * ONE)
 }
 
 /// A bell over the distance: far away is nothing, not the contrary.

@@ -39,6 +39,13 @@ pub(crate) fn product(left: &[f32], right: &[f32]) -> f32 {
     sums.first().copied().unwrap_or_default() + rest
 }
 
+/// The product of two vectors of whole numbers, to be inlined into [`in_lanes`].
+#[inline(always)]
+pub(crate) fn whole_product(left: &[i16], right: &[i16]) -> i32 {
+    let products = left.iter().zip(right).map(|(left, right)| i32::from(*left) * i32::from(*right));
+    products.fold(0, i32::wrapping_add)
+}
+
 /// Adds numbers so many times.
 #[inline(always)]
 pub(crate) fn add(sums: &mut [f32], times: f32, numbers: &[f32]) {

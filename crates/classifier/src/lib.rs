@@ -51,7 +51,7 @@ const WORDS: f32 = 0.5;
 const RIDGE: f32 = 0.3;
 
 /// The way of learning and the form of what is kept of it: to be raised with either.
-pub const FORM: u32 = 1;
+pub const FORM: u32 = 2;
 
 /// What was learned, for several tasks over the same sentences.
 #[derive(Debug, Clone, PartialEq)]
