@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use play::{Play, Refusal, Shape, Wrong};
 pub use recorded::Recorded;
-pub use vectors::vector;
+pub use vectors::{Vectors, vector};
 
 use self::state::State;
 use crate::server::Server;
@@ -27,8 +27,10 @@ pub struct Settings {
     pub api_key: String,
     /// The models that it has; any when empty.
     pub models: Vec<String>,
-    /// Numbers of one embedding.
+    /// Numbers of one embedding made of hashes.
     pub dimension: usize,
+    /// Where embeddings come from in place of hashes.
+    pub vectors: Option<Vectors>,
     /// How long each chat takes. Embeddings come at once.
     pub latency: Duration,
     /// Requests that are kept to be read; older ones are only counted.
@@ -43,6 +45,7 @@ impl Default for Settings {
             api_key: "sk-emulator-0123456789abcdef".to_owned(),
             models: Vec::new(),
             dimension: 64,
+            vectors: None,
             latency: Duration::ZERO,
             kept: 4_096,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

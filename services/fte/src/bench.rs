@@ -7,6 +7,7 @@ pub(crate) mod clients;
 pub(crate) mod exposition;
 pub(crate) mod judge;
 pub(crate) mod load;
+pub(crate) mod model_server;
 pub(crate) mod process;
 pub(crate) mod statements;
 pub(crate) mod surroundings;

@@ -168,15 +168,26 @@ async fn embeddings(
         Ok(()) => {
             let model = body.get("model").and_then(Value::as_str).unwrap_or_default();
             let as_base64 = body.get("encoding_format").is_some_and(|format| format == "base64");
-            let vectors = |wrong| {
-                state.lock().text_count += texts.len() as u64;
-                let answer = vectors::answer(model, &texts, dimension, as_base64, wrong);
-                Some(Json(answer).into_response())
+            let wrong = match &play {
+                Play::Agent => Ok(None),
+                Play::Vectors { wrong } => Ok(Some(*wrong)),
+                fault => Err(fault),
             };
-            match play {
-                Play::Agent => vectors(None),
-                Play::Vectors { wrong } => vectors(Some(wrong)),
-                fault => fail(&fault, &body, &shutdown).await,
+            match wrong {
+                Ok(wrong) => {
+                    state.lock().text_count += texts.len() as u64;
+                    let by_hash =
+                        || texts.iter().map(|text| vectors::vector(text, dimension)).collect();
+                    let vectors = match &state.vectors {
+                        Some(vectors) => vectors.of(&texts).await,
+                        None => Some(by_hash()),
+                    };
+                    vectors.map(|vectors| {
+                        let answer = vectors::answer(model, &texts, vectors, as_base64, wrong);
+                        Json(answer).into_response()
+                    })
+                }
+                Err(fault) => fail(fault, &body, &shutdown).await,
             }
         }
     };

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Play, Recorded, Settings};
+use super::{Play, Recorded, Settings, Vectors};
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) api_key: String,
     pub(super) models: Vec<String>,
+    pub(super) vectors: Option<Vectors>,
     kept: usize,
     held: Mutex<Held>,
 }
@@ -33,9 +34,9 @@ pub(super) struct Held {
 
 impl State {
     pub(super) fn new(settings: Settings) -> Self {
-        let Settings { api_key, models, dimension, latency, kept, listen: _ } = settings;
+        let Settings { api_key, models, dimension, vectors, latency, kept, listen: _ } = settings;
         let held = Held { latency, dimension, ..Held::default() };
-        Self { api_key, models, kept, held: Mutex::new(held) }
+        Self { api_key, models, vectors, kept, held: Mutex::new(held) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Held> {

@@ -1,12 +1,43 @@
 //! Embeddings made of hashes: the same text has the same vector on every machine, and
 //! texts that share words lie near each other.
 
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::Wrong;
+
+type Pending = Pin<Box<dyn Future<Output = Option<Vec<Vec<f32>>>> + Send>>;
+
+/// Where vectors come from in place of hashes.
+#[derive(Clone)]
+pub struct Vectors(Arc<dyn Fn(Vec<String>) -> Pending + Send + Sync>);
+
+impl Vectors {
+    /// By a function that gives one vector for each text, in their order.
+    pub fn new<F, V>(of: F) -> Self
+    where
+        F: Fn(Vec<String>) -> V + Send + Sync + 'static,
+        V: Future<Output = Option<Vec<Vec<f32>>>> + Send + 'static,
+    {
+        Self(Arc::new(move |texts| Box::pin(of(texts))))
+    }
+
+    pub(super) async fn of(&self, texts: &[&str]) -> Option<Vec<Vec<f32>>> {
+        (self.0)(texts.iter().map(|text| (*text).to_owned()).collect()).await
+    }
+}
+
+impl fmt::Debug for Vectors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vectors").finish_non_exhaustive()
+    }
+}
 
 /// The vector of a text, of length 1.
 pub fn vector(text: &str, dimension: usize) -> Vec<f32> {
@@ -33,7 +64,7 @@ pub fn vector(text: &str, dimension: usize) -> Vec<f32> {
 pub(super) fn answer(
     model: &str,
     texts: &[&str],
-    dimension: usize,
+    vectors: Vec<Vec<f32>>,
     as_base64: bool,
     wrong: Option<Wrong>,
 ) -> Value {
@@ -45,13 +76,13 @@ pub(super) fn answer(
         }
         vector.iter().map(number).collect::<Vec<Value>>().into()
     };
-    let of = |text: &str| match wrong {
-        Some(Wrong::NotANumber) => vec![f32::NAN; dimension],
-        Some(Wrong::Zero) => vec![0.0; dimension],
-        _ => vector(text, dimension),
+    let of = |vector: Vec<f32>| match wrong {
+        Some(Wrong::NotANumber) => vec![f32::NAN; vector.len()],
+        Some(Wrong::Zero) => vec![0.0; vector.len()],
+        _ => vector,
     };
-    let entry = |(index, text): (usize, &&str)| json!({"object": "embedding", "index": index, "embedding": written(of(text))});
-    let mut data: Vec<Value> = texts.iter().enumerate().map(entry).collect();
+    let entry = |(index, vector): (usize, Vec<f32>)| json!({"object": "embedding", "index": index, "embedding": written(of(vector))});
+    let mut data: Vec<Value> = vectors.into_iter().enumerate().map(entry).collect();
     match wrong {
         Some(Wrong::TooFew) => drop(data.pop()),
         Some(Wrong::Reversed) => data.reverse(),

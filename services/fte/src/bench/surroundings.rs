@@ -4,6 +4,8 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
 
+use servers::Runtime;
+
 use crate::processes::{Member, Program};
 use crate::up::service::Service;
 
@@ -64,6 +66,7 @@ impl Surroundings {
             command
                 .envs(self.servers())
                 .env("FTE_RATE_LIMITS", "off")
+                .env("FTE_EMBEDDING_FOLDER", Runtime::locate().minilm())
                 .env("FTE_MODEL_PROVIDER", "builtin")
                 .env("FTE_SECRET", "a secret of the benchmark and of nothing else")
                 .envs(self.variables.iter().map(|(name, value)| (*name, value.as_str())))

@@ -57,7 +57,11 @@ fn set_embedding_folder(settings: &mut Settings) {
 
 /// The embedder that the services will have.
 pub(crate) fn embedder() -> anyhow::Result<Embedder> {
-    let mut settings = Settings::default();
+    embedder_by(Settings::default())
+}
+
+/// The embedder by these settings, and the environment.
+pub(crate) fn embedder_by(mut settings: Settings) -> anyhow::Result<Embedder> {
     set_embedding_folder(&mut settings);
     let embedder: EmbeddingSettings = settings.configure("knowledge")?;
     Ok(embedder.open()?)

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use super::Agent;
 use super::pipeline::{FORM, submissions};
-use super::stage::{Bench, Throughput};
+use super::stage::{Bench, Knowledge, Throughput};
 use crate::bench::exposition::spent;
 use crate::bench::load::{Pace, Target};
 use crate::bench::process::resident_mb;
-use crate::bench::{load, tickets};
+use crate::bench::{load, model_server, tickets};
 use crate::output::line;
 use crate::processes::Member;
 use crate::up::service::Service;
@@ -31,11 +31,11 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// How often the rows and the memory are looked at.
 const SAMPLE: Duration = Duration::from_millis(100);
 
+/// Load before the pipeline is measured.
+const WARM_UP: Duration = Duration::from_secs(15);
+
 /// Turns that one agent runs at once; the bare client asks as many.
 const AT_ONCE: usize = 512;
-
-/// What the emulated server of embeddings calls them.
-pub(super) const EMBEDDING_MODEL: &str = "emulated-embeddings";
 
 /// Where the agent's vectors come from, and the memory that is hoped for.
 #[derive(Clone, Copy)]
@@ -73,10 +73,14 @@ impl Agent {
 
     /// One agent, and conversations that were stored before it began.
     async fn waiting(&self, folder: &TempDir, vectors: Vectors) -> anyhow::Result<()> {
-        let bench = Bench::start(folder, Some(&self.knowledge)).await?;
+        let emulator = model_server::start(self.model_latency).await?;
+        let knowledge = match vectors.of_server {
+            true => Knowledge::of(&emulator, &self.knowledge)?,
+            false => Knowledge::local(&self.knowledge)?,
+        };
+        let bench = Bench::start(folder, Some(knowledge)).await?;
         let from = chassis::clock::now();
         let accepted = self.fill(&bench, from).await?;
-        let emulator = emulator(self.model_latency).await?;
         let settings = for_agent(&emulator, vectors.of_server);
         let agent = bench.surroundings.start_with(Service::Agent, &settings.borrowed()).await?;
         agent.ready().await?;
@@ -167,15 +171,17 @@ impl Agent {
 
     /// Every service, a model that answers at once, embeddings of the same server.
     async fn pipeline(&self, folder: &TempDir) -> anyhow::Result<()> {
-        let mut bench = Bench::start(folder, Some(&self.knowledge)).await?;
-        let emulator = emulator(Duration::ZERO).await?;
+        let emulator = model_server::start(Duration::ZERO).await?;
+        let knowledge = Knowledge::of(&emulator, &self.knowledge)?;
+        let mut bench = Bench::start(folder, Some(knowledge)).await?;
         bench.start_services(&for_agent(&emulator, true).borrowed()).await?;
         let form = bench.member(Service::WebformIngress)?.program.address;
         let target = Target { body: tickets::question, ..submissions(form, FORM) };
         let from = chassis::clock::now();
-        let warm = load::run(target, Pace::Open(50), 8, Duration::from_secs(3)).await?;
+        let warm = load::run(target, Pace::Open(self.rate), self.connections, WARM_UP).await?;
         bench.drained(from, warm.accepted).await?;
-        line("\nthe whole pipeline, a model that answers at once, embeddings of the server")?;
+        line("\nthe whole pipeline, a model that answers at once, embeddings of the server,")?;
+        line(format!("after {WARM_UP:?} of the same load, as a broker compiles itself meanwhile"))?;
         let wanted = Throughput {
             rate: self.rate,
             duration: self.duration,
@@ -200,11 +206,6 @@ impl Agent {
     }
 }
 
-async fn emulator(latency: Duration) -> anyhow::Result<OpenAiEmulator> {
-    let settings = Emulated { latency, kept: 1, ..Emulated::default() };
-    Ok(OpenAiEmulator::start(settings).await?)
-}
-
 /// Variables with values of their own.
 struct Variables(Vec<(&'static str, String)>);
 
@@ -215,15 +216,10 @@ impl Variables {
 }
 
 fn for_agent(emulator: &OpenAiEmulator, embeddings_of_server: bool) -> Variables {
-    let embedding_model = if embeddings_of_server { EMBEDDING_MODEL } else { "" };
-    Variables(vec![
-        ("FTE_MODEL_PROVIDER", "openai".to_owned()),
-        ("OPENAI_API_KEY", Emulated::default().api_key),
-        ("OPENAI_BASE_URL", emulator.base_url()),
-        ("OPENAI_MODEL", "emulated".to_owned()),
-        ("EMBEDDING_MODEL", embedding_model.to_owned()),
-        ("FTE_ALLOW_LOOPBACK", "true".to_owned()),
-    ])
+    let mut variables = model_server::embeddings_of(emulator);
+    variables.retain(|(name, _)| embeddings_of_server || *name != "EMBEDDING_MODEL");
+    variables.push(("FTE_MODEL_PROVIDER", "openai".to_owned()));
+    Variables(variables)
 }
 
 /// Means of what turns waited for. Steps run in batches, so that their waits overlap.

@@ -7,17 +7,16 @@ use std::time::Duration;
 
 use chassis::settings::BusKind;
 use chrono::{DateTime, Utc};
-use emulators::openai::{OpenAiEmulator, Settings as Embeddings};
+use emulators::openai::OpenAiEmulator;
 use emulators::twilio::{Settings as Account, TwilioEmulator};
 use tokio::time::{Instant, sleep};
 
-use super::agent::EMBEDDING_MODEL;
 use super::pipeline::{FORM, submissions};
-use super::stage::Bench;
+use super::stage::{Bench, Knowledge};
 use crate::bench::clients::{Crowd, Writing, Written};
 use crate::bench::judge::quantile;
 use crate::bench::load::Target;
-use crate::bench::{calls, tickets};
+use crate::bench::{calls, model_server, tickets};
 use crate::chaos::ledger::{self, Ledger};
 use crate::commands::ledger::against;
 use crate::commands::say::Emulator;
@@ -71,10 +70,10 @@ impl Fleet {
         line(format!("{cores} cores, shared by services, servers and customers; log in {log}"))?;
         let logs = tempfile::Builder::new().prefix("fte-bench-logs-").tempdir()?.keep();
         line(format!("the services' logs, kept unless everything holds: {}", logs.display()))?;
+        let embeddings = model_server::start(Duration::ZERO).await?;
+        let knowledge = Knowledge::of(&embeddings, knowledge)?;
         let mut bench = Bench::start_on(bus, &logs, Some(knowledge)).await?;
         let twilio = TwilioEmulator::start(Account::default()).await?;
-        let embeddings =
-            OpenAiEmulator::start(Embeddings { kept: 1, ..Embeddings::default() }).await?;
         let whatsapp = Program::one(Service::WhatsappIngress)?;
         let account = Account::default();
         bench.surroundings.variables = vec![
@@ -84,14 +83,10 @@ impl Fleet {
             ("TWILIO_API_BASE_URL", twilio.base_url()),
             // The first takes callbacks, the second is what customers' messages are signed for.
             ("PUBLIC_BASE_URL", format!("http://{},{}", whatsapp.address, calls::ORIGIN)),
-            // With vectors of this machine the agent takes most of its cores, and everybody
-            // waits for those.
-            ("EMBEDDING_MODEL", EMBEDDING_MODEL.to_owned()),
-            ("OPENAI_API_KEY", Embeddings::default().api_key),
-            ("OPENAI_BASE_URL", embeddings.base_url()),
-            ("OPENAI_MODEL", EMBEDDING_MODEL.to_owned()),
-            ("FTE_ALLOW_LOOPBACK", "true".to_owned()),
         ];
+        // With vectors of this machine the agent takes most of its cores, and everybody
+        // waits for those.
+        bench.surroundings.variables.extend(model_server::embeddings_of(&embeddings));
         bench.members.push(bench.surroundings.start_at(whatsapp).await?);
         bench.start_services(&[]).await?;
         for service in [Service::Agent, Service::Dispatcher] {

@@ -8,7 +8,9 @@ use anyhow::Context as _;
 use tempfile::TempDir;
 
 use super::Pipeline;
-use super::stage::{Bench, Throughput, acknowledged, percentiles, print_table, start_bare};
+use super::stage::{
+    Bench, Knowledge, Throughput, acknowledged, percentiles, print_table, start_bare,
+};
 use crate::bench::load::{LoadReport, Pace, Target};
 use crate::bench::{bare, load, statements, tickets};
 use crate::output::line;
@@ -39,7 +41,7 @@ impl Pipeline {
 
     /// The web form alone, the bare handler alone, the broker alone.
     async fn acknowledgement(&self, folder: &TempDir) -> anyhow::Result<()> {
-        let bench = Bench::start(folder, Some(&self.knowledge)).await?;
+        let bench = Bench::start(folder, Some(Knowledge::local(&self.knowledge)?)).await?;
         let ingress = bench.surroundings.start(Service::WebformIngress).await?;
         ingress.ready().await?;
         let submit = self.closed(submissions(ingress.program.address, FORM)).await?;
@@ -70,7 +72,7 @@ impl Pipeline {
 
     /// All services: memory at rest, latency, throughput, SQL per ticket.
     async fn flow(&self, folder: &TempDir) -> anyhow::Result<()> {
-        let mut bench = Bench::start(folder, Some(&self.knowledge)).await?;
+        let mut bench = Bench::start(folder, Some(Knowledge::local(&self.knowledge)?)).await?;
         bench.start_services(&[]).await?;
         let form = bench.member(Service::WebformIngress)?;
         let target = submissions(form.program.address, FORM);

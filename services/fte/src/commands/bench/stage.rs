@@ -6,9 +6,11 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use agent::Embedder;
 use anyhow::Context as _;
 use chassis::settings::BusKind;
 use chrono::{DateTime, Utc};
+use emulators::openai::OpenAiEmulator;
 use hdrhistogram::Histogram;
 use servers::{Kafka, Postgres};
 use sqlx::PgPool;
@@ -18,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::backing::Backing;
 use crate::bench::load::{self, LoadReport, Pace, Target};
+use crate::bench::model_server;
 use crate::bench::process::{CpuTimes, resident_mb};
 use crate::bench::surroundings::Surroundings;
 use crate::commands::{kb, migrate};
@@ -60,6 +63,24 @@ pub(super) struct Throughput {
     pub(super) target_per_s: u32,
 }
 
+/// Articles, and what turns them into vectors.
+pub(super) struct Knowledge<'a> {
+    folder: &'a Path,
+    embedder: Embedder,
+}
+
+impl<'a> Knowledge<'a> {
+    /// With vectors of this machine's model.
+    pub(super) fn local(folder: &'a Path) -> anyhow::Result<Self> {
+        Ok(Self { folder, embedder: told::embedder()? })
+    }
+
+    /// With vectors of a model server.
+    pub(super) fn of(server: &OpenAiEmulator, folder: &'a Path) -> anyhow::Result<Self> {
+        Ok(Self { folder, embedder: model_server::embedder_of(server)? })
+    }
+}
+
 /// Servers and services of one part.
 pub(super) struct Bench {
     pub(super) backing: Backing,
@@ -72,7 +93,10 @@ pub(super) struct Bench {
 
 impl Bench {
     /// Durable servers with tables and topics in place, and articles if given.
-    pub(super) async fn start(folder: &TempDir, knowledge: Option<&Path>) -> anyhow::Result<Self> {
+    pub(super) async fn start(
+        folder: &TempDir,
+        knowledge: Option<Knowledge<'_>>,
+    ) -> anyhow::Result<Self> {
         Self::start_on(BusKind::Kafka, folder.path(), knowledge).await
     }
 
@@ -80,7 +104,7 @@ impl Bench {
     pub(super) async fn start_on(
         bus: BusKind,
         folder: &Path,
-        knowledge: Option<&Path>,
+        knowledge: Option<Knowledge<'_>>,
     ) -> anyhow::Result<Self> {
         let data = tempfile::Builder::new().prefix("fte-bench-").tempdir()?;
         let backing = Backing::start(data.path(), bus, true).await?;
@@ -95,7 +119,7 @@ impl Bench {
         migrate::apply(&bench.pool).await?;
         bench.bus().await?.apply_topics(&topics::read(None, topics::Profile::Local)?).await?;
         if let Some(knowledge) = knowledge {
-            kb::load(&bench.pool, &told::embedder()?, knowledge).await?;
+            kb::load(&bench.pool, &knowledge.embedder, knowledge.folder).await?;
         }
         Ok(bench)
     }
