@@ -59,6 +59,8 @@ impl Program {
         configure: impl FnOnce(&mut Command),
     ) -> anyhow::Result<Process> {
         let started = Process::start(self.service.name(), &self.path, |command| {
+            // As in the image: by default each thread keeps memory that no other one uses again.
+            command.env("MALLOC_ARENA_MAX", "1");
             configure(command);
             command.env("FTE_LISTEN", self.address.to_string());
             command.env("FTE_PROBES_LISTEN", self.probes.to_string());
