@@ -44,7 +44,8 @@ pub struct Look {
 /// outlet, at most `limit` of them. One whose lease ran out waits again, to be begun as if
 /// for the first time, where [`start`] was not told of it; else it is never begun again: its
 /// outcome is unknown. What awaits its customer is not due before a newer message came, or
-/// the template that asks for one has failed; the template overtakes it. What is in doubt holds back the agent for `hold`, a person never.
+/// the template that asks for one has failed; the template overtakes it. What is in doubt holds back the agent for `hold`, a person never;
+/// it is looked up at half of that, so that what turns out never to have gone still goes first.
 ///
 /// The lock on the conversation is the fence, as in [`crate::deliveries::begin`].
 pub async fn begin(
@@ -126,7 +127,7 @@ begun as (
             and delivery.unstarted_attempt is distinct from delivery.attempt then now() end,
         next_attempt_at = case when delivery.state = 'sending'
             and delivery.unstarted_attempt is distinct from delivery.attempt
-            then now() + make_interval(secs => $4) else delivery.next_attempt_at end,
+            then now() + make_interval(secs => $4 / 2) else delivery.next_attempt_at end,
         lease_until = case when delivery.state = 'pending'
             then now() + make_interval(secs => $3) end
     from due, locked, lateral (select exists (select from opt_outs

@@ -13,7 +13,7 @@ use store::outbox::OutboxPublisher;
 use tokio_util::sync::CancellationToken;
 
 use crate::ends;
-use crate::in_hand::{FIRST_LOOK, InHand};
+use crate::in_hand::{InHand, LOOK_EVERY};
 
 pub use store::doubt_decisions::ASK_AFTER;
 
@@ -65,7 +65,7 @@ impl<L: Look> Doubts<L> {
     /// One round. Returns how many doubts it has settled.
     pub(crate) async fn step(&self) -> Result<usize, Error> {
         let doubts =
-            delivery_doubts::due(&self.pool, L::OUTLET, MOST, FIRST_LOOK, ASK_AFTER).await?;
+            delivery_doubts::due(&self.pool, L::OUTLET, MOST, LOOK_EVERY, ASK_AFTER).await?;
         let mut settled = 0;
         for doubt in doubts {
             if let Some(end) = self.look.look_up(&doubt).await? {

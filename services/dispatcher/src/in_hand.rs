@@ -7,8 +7,12 @@ use chrono::{DateTime, Utc};
 use store::deliveries::{Begun, Ending, Finished};
 use tracing::Span;
 
-/// When a send whose outcome is unknown is looked up: a callback is quicker, mostly.
-pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(60);
+/// For how long a send whose outcome is unknown holds back the agent's next ones.
+pub(crate) const HOLD: Duration = Duration::from_secs(60);
+
+/// When such a send is looked up, and again: a callback is quicker, mostly. The first look
+/// comes before the hold ends, so that nothing overtakes a send that proves never to have gone.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// A delivery, with the span that continues its trace.
 pub(crate) struct InHand {

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::ends;
-use crate::in_hand::{FIRST_LOOK, InHand, chain};
+use crate::in_hand::{HOLD, InHand, chain};
 use crate::outlet::Wakers;
 
 /// Where a conversation waits whose reply could not be sent: the queue of the policy
@@ -139,10 +139,9 @@ impl<P: Provider> Sender<P> {
             return Ok(0);
         }
         let lease = self.bounds.lease;
-        let look = retry_serialization(|| {
-            delivery_sends::begin(&self.pool, P::OUTLET, room, lease, FIRST_LOOK)
-        })
-        .await?;
+        let look =
+            retry_serialization(|| delivery_sends::begin(&self.pool, P::OUTLET, room, lease, HOLD))
+                .await?;
         if !look.begun.is_empty() {
             bus::crash_point("send.begun");
         }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{is_failure, successor};
-use crate::in_hand::FIRST_LOOK;
+use crate::in_hand::LOOK_EVERY;
 use crate::outlet::Wakers;
 use crate::pace::Pace;
 use crate::sender::{Bounds, Provider, SUPPORT_QUEUE, Sender, again, failed, late};
@@ -194,7 +194,7 @@ impl Twilio {
             Sent::Refused(meaning) => refused(id, meaning, None),
             Sent::Unknown { reason } => {
                 tracing::warn!(delivery.id = %id, reason, "the outcome of a send is unknown");
-                Ending::Unknown { look_after: FIRST_LOOK, reason }
+                Ending::Unknown { look_after: LOOK_EVERY, reason }
             }
         }
     }

@@ -16,6 +16,9 @@ use crate::conversation;
 const DUE: &str = "update deliveries set next_attempt_at = now(), lease_until = now()";
 const A_MINUTE_LATER: &str = "update deliveries set doubtful_since = now() - interval '61 s'
     where state = 'outcome_unknown'";
+const FORTY_SECONDS_LATER: &str = "update deliveries set
+    doubtful_since = doubtful_since - interval '40 s',
+    next_attempt_at = next_attempt_at - interval '40 s'";
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_message_whose_answer_was_lost_is_found_and_not_sent_again(pool: PgPool) {
@@ -70,6 +73,27 @@ async fn absence_is_no_proof_and_holds_back_the_agent_for_a_minute_and_a_person_
     assert_eq!(settled, 0);
     assert_eq!(later, ["outcome_unknown", "accepted"]);
     assert_eq!(line.twilio.sent().len(), 1);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_doubt_is_looked_up_while_it_still_holds_back_the_agent(pool: PgPool) {
+    let line = Line::new(pool, [1]).await;
+    line.twilio.script([Fault::AcceptThenDrop]);
+    line.world.handle([reply(1, "first", |_| {})]).await.unwrap();
+    let of_a_stopped_worker = "update deliveries set state = 'sending', unstarted_attempt = null";
+    line.send_all().await;
+    line.world.run(of_a_stopped_worker).await;
+    line.world.run(LEASE_OVER).await;
+    line.world.handle([reply(1, "second", |_| {})]).await.unwrap();
+    line.send_all().await;
+    line.world.run(FORTY_SECONDS_LATER).await;
+
+    line.send_all().await;
+    let held_back = line.world.states().await;
+    let settled = line.recovery.step().await.unwrap();
+
+    assert_eq!(held_back, ["outcome_unknown", "pending"]);
+    assert_eq!(settled, 1);
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
