@@ -12,6 +12,8 @@ pub struct Progress {
     pub stored: i64,
     /// Of these, with an outcome.
     pub handled: i64,
+    /// Of these, without an outcome because a person is to answer.
+    pub with_person: i64,
     /// Conversations whose first reply stands.
     pub answered: i64,
 }
@@ -21,6 +23,7 @@ pub async fn since(pool: &PgPool, start: DateTime<Utc>) -> Result<Progress, Erro
     let progress = sqlx::query_as(
         "select count(*) as stored,
              count(m.outcome) as handled,
+             count(*) filter (where m.outcome is null and c.owner = 'person') as with_person,
              count(distinct c.id) filter (where c.first_reply_at is not null) as answered
          from messages m join conversations c on c.id = m.conversation_id
          where m.sent_at >= $1",
@@ -167,7 +170,8 @@ mod tests {
              select gen_random_uuid(), id, 'web_form', gen_random_uuid(), part, 'agent', 0, 1, 1, 'x',
                  'accepted', timestamptz '2026-01-05 10:00:00.5+00' + part * interval '1 s'
              from conversations, generate_series(0, 1) part where thread_key < '3';
-             update messages set body = 'disturbs' where provider_id = '2';",
+             update messages set body = 'disturbs' where provider_id = '2';
+             update conversations set owner = 'person' where thread_key in ('2', '3');",
         )
         .execute(&pool)
         .await
@@ -178,7 +182,8 @@ mod tests {
         assert_eq!(replies, [Some(500_000), None]);
         let waiting = waiting(&pool).await.unwrap();
         assert_eq!(waiting, Waiting { outbox: 0, deliveries: 0, due_turns: 0 });
-        assert_eq!(progress, Progress { stored: 3, handled: 2, answered: 2 });
+        assert_eq!(progress, Progress { stored: 3, handled: 2, with_person: 0, answered: 2 });
+        assert_eq!(since(&pool, start).await.unwrap().with_person, 1);
         assert_eq!(latencies, [250_000, 250_000]);
         assert_eq!(since(&pool, start + chrono::TimeDelta::seconds(1)).await.unwrap().stored, 0);
     }

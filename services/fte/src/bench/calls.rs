@@ -13,15 +13,15 @@ pub(crate) const PATH: &str = "/webhooks/whatsapp";
 /// Stands in every text of a customer who disturbs the others.
 pub(crate) const DISTURBER: &str = "(disturber)";
 
-/// The number of the customer who disturbs the others.
-const DISTURBERS_NUMBER: &str = "14159999999";
+/// So many numbers of messages belong to one crowd of customers.
+pub(crate) const CROWD: u64 = 1_000_000;
 
 /// The nth message, each of another customer, as a form body.
 pub(crate) fn form(number: u64) -> String {
     encoded(&parameters(number))
 }
 
-/// The nth message of one and the same customer.
+/// The nth message, all of a crowd's of one and the same customer.
 pub(crate) fn disturbing_form(number: u64) -> String {
     encoded(&disturbing_parameters(number))
 }
@@ -37,7 +37,7 @@ pub(crate) fn signature(number: u64) -> String {
     signed(&parameters(number))
 }
 
-/// The signature of the nth message of one and the same customer.
+/// The signature of the nth message, all of a crowd's of one and the same customer.
 pub(crate) fn disturbing_signature(number: u64) -> String {
     signed(&disturbing_parameters(number))
 }
@@ -47,11 +47,12 @@ fn signed(parameters: &[(String, String)]) -> String {
 }
 
 fn parameters(number: u64) -> Vec<(String, String)> {
-    message(number, format!("1415{:07}", number % 10_000_000), QUESTION.to_owned())
+    message(number, format!("1415{:08}", number % 100_000_000), QUESTION.to_owned())
 }
 
 fn disturbing_parameters(number: u64) -> Vec<(String, String)> {
-    message(number, DISTURBERS_NUMBER.to_owned(), format!("{QUESTION} {DISTURBER}"))
+    let disturber = format!("1416{:08}", number / CROWD);
+    message(number, disturber, format!("{QUESTION} {DISTURBER}"))
 }
 
 fn message(number: u64, digits: String, body: String) -> Vec<(String, String)> {
@@ -84,9 +85,23 @@ mod tests {
     fn a_message_is_encoded_so_that_it_reads_back_as_it_was_signed() {
         let body = form(7);
 
-        assert!(body.contains("&From=whatsapp%3A%2B14150000007&"), "{body}");
+        assert!(body.contains("&From=whatsapp%3A%2B141500000007&"), "{body}");
         assert!(body.contains("&Body=How+can+I+get"), "{body}");
         assert_eq!(signature(7).len(), 28);
         assert_ne!(signature(7), signature(8));
+    }
+
+    #[test]
+    fn who_writes_in_one_crowd_writes_in_no_other() {
+        let from = |parameters: Vec<(String, String)>| {
+            parameters.into_iter().find(|(name, _)| name == "From").unwrap().1
+        };
+        let customers = (1..=20).map(|crowd| from(parameters(crowd * CROWD)));
+        let disturbers = (1..=20).map(|crowd| from(disturbing_parameters(crowd * CROWD + 7)));
+
+        let all: std::collections::HashSet<_> = customers.chain(disturbers).collect();
+
+        assert_eq!(all.len(), 40);
+        assert_eq!(from(disturbing_parameters(CROWD)), from(disturbing_parameters(2 * CROWD - 1)));
     }
 }

@@ -30,9 +30,6 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long a customer tries to write.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Numbers of messages set aside for each crowd.
-const PART: u64 = 1_000_000;
-
 /// Both ways on which others write.
 pub(super) const CHANNELS: [&str; 2] = ["web_form", "whatsapp"];
 
@@ -116,7 +113,7 @@ impl Fleet {
     /// No two crowds write the same.
     fn next_crowd(&mut self) -> u64 {
         self.crowds += 1;
-        self.crowds * PART
+        self.crowds * calls::CROWD
     }
 
     /// Customers begin to write.
@@ -124,7 +121,7 @@ impl Fleet {
         let writing = |target, per_second| Writing {
             target,
             per_second,
-            most: if per_second == 0 { 0 } else { PART },
+            most: if per_second == 0 { 0 } else { calls::CROWD },
             patience: PATIENCE,
         };
         let forms = Crowd::begin(writing(self.forms()?, rates.forms))?;
@@ -132,8 +129,8 @@ impl Fleet {
         Ok(Others([forms, whatsapp]))
     }
 
-    /// Waits until every stored message has its outcome and every reply has left, and no
-    /// less than `stored` messages are stored. Returns whether that came within the limit.
+    /// Waits until every stored message has its outcome or a person who is to answer, every
+    /// reply has left, and no less than `stored` messages are stored. Returns whether that came within the limit.
     pub(super) async fn at_rest(
         &self,
         from: DateTime<Utc>,
@@ -144,7 +141,8 @@ impl Fleet {
         let stored = i64::try_from(stored)?;
         loop {
             let progress = store::progress::since(&self.bench.pool, from).await?;
-            let is_handled = progress.stored >= stored && progress.handled >= progress.stored;
+            let handled = progress.handled + progress.with_person;
+            let is_handled = progress.stored >= stored && handled >= progress.stored;
             if is_handled && store::verify_load::open_work(&self.bench.pool).await? == 0 {
                 return Ok(true);
             }
