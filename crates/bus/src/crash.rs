@@ -3,12 +3,17 @@
 //! `crash-points` there is nothing of either.
 
 /// Every point, in the order of the flow. A process meets those of its own work.
-pub const CRASH_POINTS: [&str; 15] = [
+pub const CRASH_POINTS: [&str; 20] = [
     "publish.before",
     "publish.after",
     "event.received",
     "event.handled",
     "event.finished",
+    "mailbox.read",
+    "mailbox.moved",
+    "turn.read",
+    "turn.decided",
+    "turn.committed",
     "outbox.deleting",
     "outbox.deleted",
     "send.begun",

@@ -26,6 +26,7 @@ use lane::{Finished, Item, LaneId};
 use state::{Effect, State};
 
 use crate::bus::{ConsumerError, ConsumerSettings};
+use crate::crash::sabotage;
 use crate::record::Publisher;
 use crate::source::{Source, SourceError, SourceEvent};
 
@@ -158,6 +159,9 @@ impl<S: Source, W: Work> Runner<S, W> {
                 self.source_pause = FIRST_SOURCE_PAUSE;
                 around.meters.received(records.len());
                 for record in records {
+                    if sabotage("commit-before-work") {
+                        self.source.finish(record.partition, record.offset + 1);
+                    }
                     self.state.push(record);
                 }
             }

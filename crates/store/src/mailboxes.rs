@@ -24,7 +24,7 @@ pub struct Mailbox {
 }
 
 /// The right to read a mailbox. Whoever lost it can write nothing more under it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Lease {
     address: String,
     epoch: i64,

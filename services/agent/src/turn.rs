@@ -75,6 +75,7 @@ impl<M: Model> Agent<M> {
             if let Some(until) = self.burst_ends(&now) {
                 return Ok(Outcome::DeferUntil(until));
             }
+            bus::crash_point("turn.read");
             let log = match self.decide(&now).await {
                 Ok(log) => log,
                 Err(DraftError::Model(error)) => match Patience::of(&now) {
@@ -84,6 +85,7 @@ impl<M: Model> Agent<M> {
                 Err(error) => return Err(error.into()),
             };
             let ignores_newer = redos >= MOST_REDOS;
+            bus::crash_point("turn.decided");
             match self.commit(&now, &log, ignores_newer, started).await? {
                 // What lies beyond a full turn, or beyond the redos, is the next round's.
                 Committed::Done if covers(&now, event) => return Ok(Outcome::Done),
@@ -176,6 +178,7 @@ impl<M: Model> Agent<M> {
         };
         let committed = self.judge.statements.commit(turn).await?;
         if committed == Committed::Done {
+            bus::crash_point("turn.committed");
             tracing::debug!(
                 conversation.id = %now.conversation_id,
                 turn.id = %covered.turn,

@@ -190,6 +190,7 @@ impl<'a> Pass<'a> {
             return Ok(failures);
         }
         let records: Vec<Record> = events.iter().map(|(_, event)| Record::of(event)).collect();
+        bus::crash_point("mailbox.read");
         match publisher.publish_all(records.clone()).await {
             Ok(()) => {}
             Err(PublishError::TooLarge { .. }) => {

@@ -113,6 +113,10 @@ impl Sync {
         }
         let lease = mailboxes::acquire(&self.pool, &self.mailbox, self.tuning.lease).await?;
         let Some(lease) = lease else { return Ok(Ended::Busy) };
+        if bus::sabotage("cursor-before-publish") {
+            let profile = self.patiently(|| self.gmail.profile()).await?;
+            lease.clone().finish(&self.pool, profile.history_id).await?;
+        }
         let read = tokio::select! {
             read = self.read(&lease) => read,
             () = self.lose(&lease) => Err(SyncError::LeaseLost),
@@ -130,6 +134,7 @@ impl Sync {
             Ok((cursor, true)) => {
                 self.meters.run(Run::Complete);
                 let is_ours = lease.finish(&self.pool, cursor).await?;
+                bus::crash_point("mailbox.moved");
                 return Ok(if is_ours { Ended::At(cursor) } else { Ended::Busy });
             }
             Ok((_, false)) => {

@@ -111,7 +111,11 @@ async fn accept(
             let scope = format!("follow-up:{ticket_ref}");
             let content = event::hash([follow_up.message.as_bytes()]);
             let (_, at) = event::claim(ingress, &scope, key, &content, &ticket_ref, now).await?;
-            (EventId::named(&format!("webform:{ticket_ref}:{}", key.as_str())), at)
+            let id = match bus::sabotage("underived-ids") {
+                true => EventId::random(),
+                false => EventId::named(&format!("webform:{ticket_ref}:{}", key.as_str())),
+            };
+            (id, at)
         }
     };
     let event = follow_up.into_event(thread_ref, event_id, sent_at);

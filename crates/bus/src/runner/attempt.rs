@@ -14,7 +14,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::lane::{Finished, Item, Job, LaneId, Verdict};
 use crate::clock;
-use crate::crash::crash_point;
+use crate::crash::{crash_point, sabotage};
 use crate::handler::{BatchHandler, Failure, Handler, Outcome};
 use crate::meters::{HandledAs, Meters};
 use crate::parking::{Admission, Parking};
@@ -23,6 +23,9 @@ use crate::trace;
 
 /// Longest deferral. Longer waits belong into a table: the event holds its offset.
 const LONGEST_DEFERRAL: Duration = Duration::from_secs(10);
+
+/// How long after its commit the work is done, where it is done too late on purpose.
+const MEANWHILE: Duration = Duration::from_millis(700);
 
 /// The service's code, for one event or for many.
 pub(crate) trait Work: Send + Sync + 'static {
@@ -102,6 +105,9 @@ pub(crate) async fn attempt<W: Work>(around: &Surroundings, work: &W, job: Job) 
     let Job { ticket, items } = job;
     let span = span(around, &items);
     async {
+        if sabotage("commit-before-work") {
+            tokio::time::sleep(MEANWHILE).await;
+        }
         let (events, items, aside) = decode::<W::Event>(around, items);
         let (mut results, unavailable) = match items.as_slice() {
             [] => (Vec::new(), None),
