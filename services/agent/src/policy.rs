@@ -19,6 +19,7 @@ mod program;
 mod reader;
 mod reading;
 mod replies;
+mod signs;
 mod talk;
 mod text;
 mod units;
@@ -44,6 +45,7 @@ pub use meaning::{Piece, RuleScore, Scores};
 pub(crate) use pattern::{Match, Matcher, PatternId};
 pub use reader::{ReadError, Reader};
 pub use reading::{Hit, Inputs, Reading};
+use signs::Sign;
 pub use talk::Kind;
 use talk::Talk;
 pub(crate) use text::{Sentence, Token, sentences};
@@ -78,6 +80,7 @@ struct Readers {
     always: Vec<Rule>,
     likely: Vec<Rule>,
     meaning: Meant,
+    signs: Vec<Sign>,
     talk: Talk,
     cues: Vec<(Category, Vec<PatternId>)>,
     chosen: f64,

@@ -194,6 +194,7 @@ pub(crate) struct RulesFile {
     pub(crate) real_words: Vec<String>,
     pub(crate) sets: Sets,
     pub(crate) meaning: Meant,
+    pub(crate) signs: Vec<SignEntry>,
     pub(crate) always: Vec<RuleEntry>,
     pub(crate) likely: Vec<RuleEntry>,
 }
@@ -211,6 +212,9 @@ pub(crate) struct Meant {
     pub(crate) one_sentence: f64,
     /// Least sum of the message that such a sentence stands in.
     pub(crate) one_of_many: f64,
+    /// How much it adds that the message ends in a question, and that it is long.
+    pub(crate) question: f64,
+    pub(crate) long: f64,
     pub(crate) chosen: f64,
     /// How much counts for a category that its cues name it.
     pub(crate) cues: f64,
@@ -241,6 +245,17 @@ pub(crate) struct RuleEntry {
     /// Text in writings that put no space between words.
     #[serde(default)]
     pub(crate) contains: Vec<String>,
+}
+
+/// What else a message says that makes it sooner or later one for a person.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignEntry {
+    pub(crate) id: String,
+    pub(crate) adds: f64,
+    pub(crate) when: Vec<String>,
+    #[serde(default)]
+    pub(crate) unless: Vec<String>,
 }
 
 /// One way to say what a rule is about.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::policy::files::Meant;
 use crate::policy::findings::Findings;
 use crate::policy::meaning::{Piece, Scores, thousandths};
+use crate::policy::signs::Leaning;
 use crate::policy::{Hit, Rule, Way};
 use crate::sentiment::Sentiment;
 
@@ -26,24 +27,28 @@ pub enum Evidence {
 
 /// What the scores of a message say: whether a rule of the floor holds, and whether one
 /// that likely needs a person. `None` where the model of meaning was not asked.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Judged {
     pub(super) always: Option<bool>,
     pub(super) likely: Option<bool>,
+    /// Whether a bad mood is enough: strong words about ordinary trouble are not.
+    pub(super) mood_counts: bool,
 }
 
 impl Judged {
-    pub(super) fn of(scores: &Scores, from: &Meant) -> Self {
+    /// `leaning` is what the signs beside the likeness add.
+    pub(super) fn of(scores: &Scores, from: &Meant, leaning: &Leaning) -> Self {
         let (Some(always), Some(likely), Some(any), Some(likest)) = (
             scores.of(|piece| piece.always),
             scores.of(|piece| piece.likely),
             scores.of(|piece| piece.always + piece.likely),
             scores.of(Piece::likest),
         ) else {
-            return Self::default();
+            return Self { always: None, likely: None, mood_counts: true };
         };
-        let person =
+        let alike =
             from.whole * any.1 + from.rule_of_part * likest.0 + from.rule_of_whole * likest.1;
+        let person = alike + leaning.of_all();
         let needs_person = thousandths(person) >= from.person;
         let is_rather_always = always.0 + always.1 >= likely.0 + likely.1;
         // One clear sentence in a long letter is enough, unless the letter was judged with it
@@ -52,11 +57,15 @@ impl Judged {
             let is_in =
                 |whole: &Piece| whole.span.0 <= piece.span.0 && piece.span.1 <= whole.span.1;
             piece.always >= from.one_sentence
-                && (thousandths(person) >= from.one_of_many
-                    || !scores.whole.as_ref().is_some_and(is_in))
+                && (thousandths(alike + leaning.of_piece(piece.span)) >= from.one_of_many
+                    || !scores.whole.as_ref().is_none_or(is_in))
         };
         let is_always = scores.parts.iter().any(is_clear) || (needs_person && is_rather_always);
-        Self { always: Some(is_always), likely: Some(needs_person && !is_rather_always) }
+        Self {
+            always: Some(is_always),
+            likely: Some(needs_person && !is_rather_always),
+            mood_counts: thousandths(person) >= from.one_of_many,
+        }
     }
 }
 
@@ -65,7 +74,8 @@ pub(super) struct Floor<'a> {
     pub(super) rules: &'a [Rule],
     pub(super) score: fn(&Piece) -> f64,
     pub(super) holds: Option<bool>,
-    pub(super) mood: Sentiment,
+    /// Where it counts.
+    pub(super) mood: Option<Sentiment>,
 }
 
 impl Floor<'_> {
@@ -83,12 +93,13 @@ impl Floor<'_> {
         if self.holds == Some(true) && hits.is_empty() {
             hits.extend(self.by_example(text, scores));
         }
-        let moved =
-            self.rules.iter().filter(|rule| rule.mood.is_some_and(|m| self.mood.score <= m));
-        for rule in moved {
-            if hits.iter().all(|hit| hit.rule != rule.id) {
-                let evidence = Evidence::Mood { score: self.mood.score };
-                hits.push(rule.hit(text, (0, text.len()), evidence));
+        if let Some(Sentiment { score, .. }) = self.mood {
+            let moved = self.rules.iter().filter(|rule| rule.mood.is_some_and(|m| score <= m));
+            for rule in moved {
+                if hits.iter().all(|hit| hit.rule != rule.id) {
+                    let evidence = Evidence::Mood { score };
+                    hits.push(rule.hit(text, (0, text.len()), evidence));
+                }
             }
         }
         // A request for a person names no subject: what else was found decides who it is.
@@ -145,7 +156,7 @@ impl Rule {
 }
 
 impl Way {
-    fn spans(&self, findings: &Findings<'_>) -> Vec<(usize, usize)> {
+    pub(super) fn spans(&self, findings: &Findings<'_>) -> Vec<(usize, usize)> {
         if !self.also.is_empty() && !findings.anywhere(&self.also) {
             return Vec::new();
         }
@@ -168,6 +179,8 @@ mod tests {
         rule_of_part: 0.1,
         one_sentence: 0.7,
         one_of_many: 0.25,
+        question: 0.0,
+        long: 0.0,
         chosen: 0.0,
         cues: 0.0,
         mood_by_words: 0.5,
@@ -180,7 +193,7 @@ mod tests {
     }
 
     fn is_always(parts: Vec<Piece>, whole: Option<Piece>) -> Option<bool> {
-        Judged::of(&Scores { parts, whole }, &FROM).always
+        Judged::of(&Scores { parts, whole }, &FROM, &Leaning::default()).always
     }
 
     #[test]
@@ -191,5 +204,20 @@ mod tests {
         assert_eq!(is_always(parts(), Some(piece((0, 20), 0.1))), Some(false));
         assert_eq!(is_always(parts(), Some(piece((0, 15), 0.1))), Some(true));
         assert_eq!(is_always(vec![piece((0, 20), 0.85)], None), Some(true));
+    }
+
+    #[test]
+    fn a_sign_beside_the_words_moves_the_need_of_a_person_and_a_bad_mood_needs_some() {
+        let judged = |always, leaning| {
+            let scores = Scores { parts: vec![piece((0, 10), always)], whole: None };
+            Judged::of(&scores, &FROM, &Leaning::sign(leaning, (0, 10)))
+        };
+
+        assert_eq!(judged(0.6, 0.0).always, Some(false));
+        assert_eq!(judged(0.6, 0.1).always, Some(true));
+        assert_eq!(judged(0.9, 0.0).always, Some(true));
+        assert_eq!(judged(0.9, -0.3).always, Some(false));
+        assert!(judged(0.6, 0.0).mood_counts && !judged(0.4, 0.0).mood_counts);
+        assert!(Judged::of(&Scores::default(), &FROM, &Leaning::default()).mood_counts);
     }
 }

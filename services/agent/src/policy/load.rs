@@ -8,10 +8,11 @@ use email_address::{EmailAddress, Options};
 
 use crate::policy::files::{
     CategoriesFile, GuardFile, PeopleFile, RepliesFile, RuleEntry, RulesFile, SearchFile, Sets,
-    TalkFile, TimesFile, WayEntry,
+    SignEntry, TalkFile, TimesFile, WayEntry,
 };
 use crate::policy::folder::Folder;
 use crate::policy::pattern::{Matcher, PatternId};
+use crate::policy::signs::Sign;
 use crate::policy::talk::Talk;
 use crate::policy::{Guard, Policy, Readers, Rule, Taker, Way, examples, replies as texts};
 use crate::sentiment::Dictionaries;
@@ -83,6 +84,7 @@ impl Policy {
             PatternsOf { matcher: &mut matcher, file: "rules.yaml", sets: &rules.sets };
         let always = read_rules("always", rules.always, &mut patterns)?;
         let likely = read_rules("likely", rules.likely, &mut patterns)?;
+        let signs = read_signs(rules.signs, &mut patterns)?;
         let examples = examples::read(&mut folder)?;
         let ids: Vec<&str> = always.iter().chain(&likely).map(|rule| rule.id.as_str()).collect();
         examples::check(&examples, &ids)?;
@@ -102,6 +104,7 @@ impl Policy {
                 always,
                 likely,
                 meaning: rules.meaning,
+                signs,
                 talk,
                 cues,
                 chosen: categories.chosen,
@@ -218,6 +221,19 @@ fn read_rules(
         });
     }
     Ok(rules)
+}
+
+fn read_signs(
+    entries: Vec<SignEntry>,
+    patterns: &mut PatternsOf<'_>,
+) -> Result<Vec<Sign>, PolicyError> {
+    let read = |entry: SignEntry| {
+        let field = |part: &str| format!("signs.{}.{part}", entry.id);
+        let when = patterns.add(&field("when"), &entry.when)?;
+        let unless = patterns.add(&field("unless"), &entry.unless)?;
+        Ok(Sign { adds: entry.adds, way: Way { when, unless, also: Vec::new() } })
+    };
+    entries.into_iter().map(read).collect()
 }
 
 fn read_talk(file: TalkFile, matcher: &mut Matcher) -> Result<Talk, PolicyError> {

@@ -96,18 +96,18 @@ impl Policy {
         let findings = Findings::new(sentences, &matches);
         let mood = sentiment(&self.dictionaries, &text);
         let kind = self.readers.talk.kind(&findings);
-        let judged = Judged::of(&scores, &self.readers.meaning);
+        let judged = Judged::of(&scores, &self.readers.meaning, &self.readers.leaning(&findings));
         let always = Floor {
             rules: &self.readers.always,
             score: |piece| piece.always,
             holds: judged.always,
-            mood,
+            mood: judged.mood_counts.then_some(mood),
         };
         let likely = Floor {
             rules: &self.readers.likely,
             score: |piece| piece.likely,
             holds: judged.likely,
-            mood,
+            mood: judged.mood_counts.then_some(mood),
         };
         let mut hits = always.hits(&text, &findings, &scores);
         let mut likely = likely.hits(&text, &findings, &scores);

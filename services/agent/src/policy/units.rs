@@ -6,7 +6,7 @@ use crate::policy::text::Sentence;
 /// Parts of one message at most: each costs a run of the model.
 const MOST: usize = 7;
 /// Words of the whole that are judged at once; the model reads little more.
-const WHOLE_WORDS: usize = 80;
+pub(super) const WHOLE_WORDS: usize = 80;
 
 /// Bytes of the own words.
 pub(super) type Span = (usize, usize);

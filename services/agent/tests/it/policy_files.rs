@@ -77,6 +77,7 @@ fn a_wrong_file_is_named_with_its_field_in_one_line() {
             "always.billing.refund-wanted.when",
         ),
         ("rules.yaml", "      - \"@asks_how\"", "      - \"@nothing\"", "nothing"),
+        ("rules.yaml", "- \"false alarm\"", "- \"(false alarm\"", "signs.settled.when"),
         (
             "examples/new.yaml",
             "",

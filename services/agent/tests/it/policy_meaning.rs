@@ -154,3 +154,34 @@ async fn a_finding_names_the_example_it_is_like_and_the_words() {
         matches!(&hit.by, Evidence::Example { text, score } if !text.is_empty() && *score > 0.4)
     );
 }
+
+#[tokio::test]
+async fn what_stands_around_frightening_words_says_whether_a_person_is_needed() {
+    for (near_miss, real) in [
+        (
+            "The second payment on our statement turned out to be my brother's. Sorry for the fuss, you can close this.",
+            "You wrote that the second payment is explained, but both are still on our statement. Please return one.",
+        ),
+        (
+            "We are a law office and keep our lawsuits on boards. How do I add a column?",
+            "We are a law office and will file a lawsuit against you next week.",
+        ),
+        (
+            "Just curious, do you have a refund policy for yearly plans?",
+            "I want a refund for the yearly plan, whatever your policy says.",
+        ),
+        ("Hoe verander ik de volgorde van mijn lijsten?", "Ik wil met een medewerker spreken."),
+        ("Como altero a senha da minha conta?", "Alguém invadiu a minha conta e trocou a senha."),
+        (
+            "The horrible, terrible, awful filter is reset whenever I leave the board. What can I set?",
+            "This is the third time that I write about the filter! Your horrible support is a disgrace!",
+        ),
+    ] {
+        for (message, is_for_a_person) in [(near_miss, false), (real, true)] {
+            let inputs = Inputs { bodies: &[message], ..Inputs::default() };
+            let reading = reader().await.read(&inputs).await.unwrap();
+
+            assert_eq!(escalates(&reading), is_for_a_person, "{message}: {:?}", reading.scores);
+        }
+    }
+}
