@@ -68,6 +68,13 @@ impl<K> Id<K> {
     }
 }
 
+impl ReplyId {
+    /// The reply that this turn of the agent's decides.
+    pub fn of(turn: TurnId) -> Self {
+        Self::derived(turn, "reply")
+    }
+}
+
 impl<K> From<Uuid> for Id<K> {
     fn from(uuid: Uuid) -> Self {
         Self(uuid, PhantomData)

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use contract::DeliveryId;
-use sqlx::{FromRow, PgExecutor, Row as _};
+use sqlx::{FromRow, PgExecutor, PgPool, Row as _};
 use uuid::Uuid;
 
-use crate::Error;
 use crate::bind::column;
 use crate::deliveries::{Begun, decoded};
 use crate::delivery_windows::Template;
+use crate::{Error, overtaken};
 
 /// A delivery whose sending has begun, with where it goes.
 #[derive(Debug, Clone, FromRow)]
@@ -48,21 +48,24 @@ pub struct Look {
 /// the template that asks for one has failed; the template overtakes it. What is in doubt holds back the agent for `hold`, a person never;
 /// it is looked up at half of that, so that what turns out never to have gone still goes first.
 ///
-/// The lock on the conversation is the fence, as in [`crate::deliveries::begin`].
+/// The lock on the conversation is the fence, as in [`crate::deliveries::begin`]. What is
+/// cancelled here was in flight when a person acted, and proved unsent: its messages are
+/// unanswered, which is written in the same transaction.
 pub async fn begin(
-    executor: impl PgExecutor<'_>,
+    pool: &PgPool,
     outlet: &str,
     limit: usize,
     lease: Duration,
     hold: Duration,
 ) -> Result<Look, Error> {
     let statement = if bus::sabotage("fence-at-draft") { UNFENCED.as_str() } else { BEGIN };
+    let mut tx = pool.begin().await?;
     let rows = sqlx::query(statement)
         .bind(outlet)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .bind(lease.as_secs_f64())
         .bind(hold.as_secs_f64())
-        .fetch_all(executor)
+        .fetch_all(&mut *tx)
         .await?;
     let mut look = Look::default();
     for row in rows {
@@ -71,9 +74,17 @@ pub async fn begin(
             "sending" => look.begun.extend(decoded(&row)),
             "outcome_unknown" => look.doubtful.push(id),
             "pending" => look.unstarted.push(id),
-            _ => look.cancelled.push(id),
+            _ => {
+                look.cancelled.push(id);
+                if !row.try_get::<bool, _>("is_opted_out")? {
+                    let conversation = row.try_get::<Uuid, _>("conversation_id")?.into();
+                    let reply = row.try_get::<Uuid, _>("reply_id")?.into();
+                    overtaken::settle(&mut tx, conversation, reply).await?;
+                }
+            }
         }
     }
+    tx.commit().await?;
     Ok(look)
 }
 
@@ -153,7 +164,7 @@ logged as (
 )
 select begun.id, begun.conversation_id, locked.channel, begun.author, begun.last_seq, begun.body,
     begun.hand_off, begun.attempt, begun.traceparent, begun.state, app_now() as begun_at,
-    locked.address, locked.our_address, locked.last_inbound_at, begun.template,
+    begun.reply_id, begun.is_opted_out, locked.address, locked.our_address, locked.last_inbound_at, begun.template,
     case when locked.first_reply_at is null then (select sent_at from messages
         where messages.conversation_id = begun.conversation_id and seq = 1) end as unanswered_since
 from begun join locked on locked.id = begun.conversation_id

@@ -34,6 +34,7 @@ pub mod merges;
 mod merges_sql;
 pub mod outbox;
 mod outbox_publisher;
+mod overtaken;
 pub mod people;
 mod people_sql;
 pub mod pipeline;

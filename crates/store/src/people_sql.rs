@@ -2,7 +2,7 @@
 //! conversation's lock.
 
 use chrono::{DateTime, Utc};
-use contract::{Author, Channel, ConversationId, ReplyId, TicketRef, TurnId};
+use contract::{Author, Channel, ConversationId, ReplyId, TicketRef};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
@@ -98,15 +98,26 @@ pub(crate) async fn set_taken(
     Ok(())
 }
 
+/// Gives the conversation to the agent, with what of its own was in flight at the takeover,
+/// and may prove unsent: it goes again, unless the person has written meanwhile.
 pub(crate) async fn set_agents(
     conn: &mut PgConnection,
     id: ConversationId,
     row: &mut Locked,
 ) -> Result<(), Error> {
     sqlx::query(
-        "update conversations
-         set owner = 'agent', person = null, taken_at = null, updated_at = app_now()
-         where id = $1",
+        "with own as (
+             update conversations
+             set owner = 'agent', person = null, taken_at = null, updated_at = app_now()
+             where id = $1 returning id, owner_epoch
+         )
+         update deliveries delivery set owner_epoch = own.owner_epoch
+         from own
+         where delivery.conversation_id = own.id and delivery.author = 'agent'
+             and delivery.outlet <> 'hand_off'
+             and delivery.state in ('pending', 'sending', 'outcome_unknown')
+             and not exists (select from audit_log where audit_log.conversation_id = own.id
+                 and action = 'reply' and at >= delivery.created_at)",
     )
     .bind(id.as_uuid())
     .execute(conn)
@@ -215,10 +226,8 @@ async fn underway(
     .bind(RECENT_TURNS)
     .fetch_all(&mut *conn)
     .await?;
-    let decided: Vec<(ReplyId, i64)> = turns
-        .into_iter()
-        .map(|(turn, first_seq)| (ReplyId::derived(TurnId::from(turn), "reply"), first_seq))
-        .collect();
+    let decided: Vec<(ReplyId, i64)> =
+        turns.into_iter().map(|(turn, first_seq)| (ReplyId::of(turn.into()), first_seq)).collect();
     let ids: Vec<Uuid> = decided.iter().map(|(reply, _)| reply.as_uuid()).collect();
     let delivered: Vec<Uuid> =
         sqlx::query_scalar("select distinct reply_id from deliveries where reply_id = any($1)")

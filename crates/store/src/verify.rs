@@ -58,10 +58,12 @@ const INVARIANTS: [(&str, Waits, &str); 10] = [
     (
         "an answered or handed-over message has a delivery",
         Waits::Published,
-        "select m.id::text from messages m
+        "select m.id::text from messages m join conversations c on c.id = m.conversation_id
          where m.outcome in ('answered', 'handed_over')
          and not exists (select from deliveries d
-             where d.conversation_id = m.conversation_id and d.state <> 'cancelled'
+             where d.conversation_id = m.conversation_id
+             and (d.state <> 'cancelled' or exists (select from opt_outs o
+                 where o.channel = c.channel and o.address in (c.address, c.thread_key)))
              and (d.last_seq >= m.seq or d.author = 'person' or d.outlet = 'hand_off'))
          and not exists (select from outbox o where o.conversation_id = m.conversation_id)
          and not exists (select from turns t where t.id = m.turn_id
@@ -196,6 +198,15 @@ mod tests {
         let found = breaches_after(&pool, "update deliveries set state = 'cancelled'").await;
 
         assert_eq!(found, ["an answered or handed-over message has a delivery"]);
+    }
+
+    #[sqlx::test(migrator = "crate::MIGRATOR")]
+    async fn an_answer_to_somebody_who_told_us_to_stop_is_not_missed(pool: PgPool) {
+        let stopped = "update deliveries set state = 'cancelled';
+            update conversations set channel = 'whatsapp';
+            insert into opt_outs (channel, address) values ('whatsapp', 'TF-20260105-0000')";
+
+        assert_eq!(breaches_after(&pool, stopped).await, Vec::<&str>::new());
     }
 
     #[sqlx::test(migrator = "crate::MIGRATOR")]

@@ -94,7 +94,7 @@ pub fn reply(ticket_ref: TicketRef, text: &str) -> Outgoing {
     let conversation_id = conversation(ticket_ref.clone());
     let turn = TurnId::derived(conversation_id, "turn-0-1");
     let reply = Reply {
-        reply_id: ReplyId::derived(turn, "reply"),
+        reply_id: ReplyId::of(turn),
         author: Author::Agent,
         author_name: String::new(),
         owner_epoch: 0,

@@ -46,7 +46,7 @@ pub(crate) fn records(
     let mut records = Vec::new();
     if !draft.reply.is_empty() {
         let reply = Reply {
-            reply_id: ReplyId::derived(covered.turn, "reply"),
+            reply_id: ReplyId::of(covered.turn),
             author: Author::Agent,
             author_name: String::new(),
             owner_epoch: now.owner_epoch,

@@ -32,9 +32,17 @@ impl Call {
         }
     }
 
-    /// Whether a mail to a customer waits for it.
+    /// Whether a mail to a customer waits for it: its own sending, or the look for one in
+    /// doubt, which holds back what follows it.
     pub fn is_for_sending(self) -> bool {
-        matches!(self, Self::CreateDraft | Self::SendDraft | Self::DeleteDraft)
+        matches!(
+            self,
+            Self::CreateDraft
+                | Self::SendDraft
+                | Self::DeleteDraft
+                | Self::GetThread
+                | Self::ListMessages
+        )
     }
 
     /// Whether a lost answer leaves open what happened, and the same again would do harm.

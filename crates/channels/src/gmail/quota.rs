@@ -135,9 +135,11 @@ mod tests {
 
         taken(&mut bucket, Call::GetMessage, now);
         let wait = bucket.take(Call::GetMessage, now).unwrap_err();
-        let sent = [Call::CreateDraft, Call::SendDraft].map(|call| bucket.take(call, now).is_ok());
+        // The look for a mail in doubt holds back what follows it, so it does not wait.
+        let calls = [Call::GetThread, Call::CreateDraft, Call::SendDraft];
+        let taken = calls.map(|call| bucket.take(call, now).is_ok());
 
-        assert_eq!(sent, [true, true]);
+        assert_eq!(taken, [true; 3]);
         assert!(wait < Duration::from_secs(1), "{wait:?}");
         assert!(bucket.take(Call::GetMessage, now + wait).is_err(), "the send went before it");
     }

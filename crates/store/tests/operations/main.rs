@@ -13,6 +13,7 @@ mod fence;
 mod health;
 mod knowledge;
 mod merges;
+mod overtaken;
 mod people;
 mod records;
 mod rows;

@@ -73,7 +73,7 @@ pub(crate) async fn turn(pool: &PgPool, id: ConversationId, first: i64, last: i6
     .execute(pool)
     .await
     .unwrap();
-    ReplyId::derived(turn, "reply")
+    ReplyId::of(turn)
 }
 
 /// A part of the agent's reply as the dispatcher keeps it.

@@ -127,7 +127,7 @@ async fn a_turn_is_logged_and_counted_with_what_it_saw(pool: PgPool) {
         sqlx::query_as("select model, policy_hash, log from turns").fetch_one(&pool).await.unwrap();
     assert_eq!((model.as_str(), hash.len()), ("builtin", 64));
     let turn = TurnId::derived(id, "0:1");
-    assert_eq!(replies(&publisher)[0].reply_id, ReplyId::derived(turn, "reply"));
+    assert_eq!(replies(&publisher)[0].reply_id, ReplyId::of(turn));
     let found = &log["searches"][0]["found"][0];
     assert_eq!(found["chunk_id"], CHUNK);
     assert!(found["relevance"].as_f64().unwrap() > 0.4);
