@@ -25,9 +25,20 @@ pub(crate) struct Known<'a> {
     /// The customer's own words, and what was disclosed to them.
     pub(crate) own: Vec<&'a str>,
     pub(crate) articles: &'a [Found],
-    pub(crate) instructions: &'a str,
+    pub(crate) instructions: &'a Rows,
     /// Whether a person takes the conversation over.
     pub(crate) hands_over: bool,
+}
+
+/// Every few words in a row of a text, in lower case.
+#[derive(Debug)]
+pub(crate) struct Rows(HashSet<String>);
+
+impl Rows {
+    pub(crate) fn of(text: &str) -> Self {
+        let plain: Vec<String> = words(text).map(str::to_lowercase).collect();
+        Self(plain.windows(SHARED_WORDS).map(|row| row.join(" ")).collect())
+    }
 }
 
 /// Why words may not leave.
@@ -177,16 +188,11 @@ fn is_date(part: &str) -> bool {
 
 /// Whether the text has so many words in a row with the instructions that it repeats
 /// them, and not an article.
-fn repeats(instructions: &str, text: &str, may_be_named: &str) -> bool {
-    let of = |text: &str| {
-        let plain = words(text).map(str::to_lowercase).collect::<Vec<_>>();
-        plain.windows(SHARED_WORDS).map(|row| row.join(" ")).collect::<HashSet<_>>()
-    };
-    let secret = of(instructions);
-    let mut shared = of(text);
-    shared.retain(|row| secret.contains(row));
+fn repeats(instructions: &Rows, text: &str, may_be_named: &str) -> bool {
+    let Rows(mut shared) = Rows::of(text);
+    shared.retain(|row| instructions.0.contains(row));
     // Seldom: what an article says too is long, and need not be read otherwise.
-    !shared.is_empty() && !shared.is_subset(&of(may_be_named))
+    !shared.is_empty() && !shared.is_subset(&Rows::of(may_be_named).0)
 }
 
 #[cfg(test)]
@@ -214,8 +220,12 @@ mod tests {
             by_words: 0.5,
             by_meaning: 0.5,
         };
-        let known =
-            Known { own: vec![own], articles: &[found], instructions: INSTRUCTIONS, hands_over };
+        let known = Known {
+            own: vec![own],
+            articles: &[found],
+            instructions: &Rows::of(INSTRUCTIONS),
+            hands_over,
+        };
         leak(&policy().guard, text, &known)
     }
 
@@ -282,8 +292,8 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../knowledge");
         for entry in std::fs::read_dir(folder).unwrap() {
             let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-            let known =
-                Known { own: vec![&text], articles: &[], instructions: "", hands_over: false };
+            let instructions = &Rows::of("");
+            let known = Known { own: vec![&text], articles: &[], instructions, hands_over: false };
 
             assert_eq!(leak(&policy.guard, &text, &known), None, "{text}");
             assert_eq!(clean(&policy.guard, &text), text);

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use contract::{Category, Plan, Priority};
 
+use crate::egress::Rows;
 use crate::sentiment::Dictionaries;
 
 use examples::Example;
@@ -60,6 +61,8 @@ pub struct Policy {
     pub(crate) search: SearchFile,
     /// What a model is told of its work, before any customer's words.
     pub(crate) instructions: Arc<str>,
+    /// The same, so that a reply can be held against it.
+    pub(crate) secret: Rows,
     examples: Vec<Example>,
     readers: Readers,
     pub(crate) guard: Guard,

@@ -48,7 +48,7 @@ pub(crate) fn check(
     let known = Known {
         own: own_words(log),
         articles: seen,
-        instructions: &policy.instructions,
+        instructions: &policy.secret,
         hands_over: hands_over || !log.reading.likely.is_empty(),
     };
     if let Some(leak) = egress::leak(&policy.guard, &text, &known) {

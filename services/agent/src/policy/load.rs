@@ -6,6 +6,7 @@ use std::path::Path;
 use contract::{Category, Plan};
 use email_address::{EmailAddress, Options};
 
+use crate::egress::Rows;
 use crate::policy::files::{
     CategoriesFile, GuardFile, PeopleFile, RepliesFile, RuleEntry, RulesFile, SearchFile, Sets,
     SignEntry, TalkFile, TimesFile, WayEntry,
@@ -97,6 +98,7 @@ impl Policy {
             first_answer: by_plan(times)?,
             replies,
             search,
+            secret: Rows::of(&instructions),
             instructions: instructions.into(),
             examples,
             readers: Readers {
