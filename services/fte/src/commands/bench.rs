@@ -2,6 +2,7 @@
 //! same run; or judges what it measures.
 
 mod agent;
+mod embedding;
 mod fairness;
 mod fleet;
 mod judged;
@@ -73,8 +74,8 @@ pub(crate) struct Pipeline {
 
 /// Turns with a model server: turns a second, where their time goes, memory
 ///
-/// Starts a PostgreSQL, an Apache Kafka and a model server on 127.0.0.1. First one agent beside
-/// conversations that wait, with embeddings of the server and with the local ones; then the whole
+/// Starts a PostgreSQL, an Apache Kafka and a model server on 127.0.0.1. First the local model of
+/// embeddings alone, then one agent beside conversations that wait, with embeddings of the server and with the local ones; then the whole
 /// pipeline with a model that answers at once. Use a release build, on an idle machine.
 #[derive(Debug, Args)]
 pub(crate) struct Agent {

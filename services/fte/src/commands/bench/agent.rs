@@ -1,4 +1,4 @@
-//! `fte bench agent`: one agent beside conversations that wait for a slow model, then
+//! `fte bench agent`: the local model; one agent beside conversations that wait for a slow model;
 //! the whole pipeline with a model that answers at once.
 
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Agent;
+use super::embedding;
 use super::pipeline::{FORM, submissions};
 use super::stage::{Bench, Knowledge, Throughput};
 use crate::bench::exposition::spent;
@@ -64,6 +65,7 @@ impl Agent {
         }
         let cores = std::thread::available_parallelism()?;
         line(format!("{cores} cores, shared by broker, database, agent, model server and load"))?;
+        embedding::run().await?;
         let folder = tempfile::tempdir()?;
         for vectors in WAYS {
             self.waiting(&folder, vectors).await?;
