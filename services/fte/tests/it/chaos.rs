@@ -59,22 +59,22 @@ async fn crashes_everywhere(bus: &str) {
 #[tokio::test]
 #[ignore = "needs a build with crash points: make test-faults"]
 async fn a_build_that_sends_again_after_a_time_out_is_found() {
-    // Its schedule makes Twilio take a message and drop the connection.
-    is_found(wrong_build("resend-on-time-out", "4", 100), "was sent 2 times").await;
+    // Its schedule makes Twilio take messages and drop the connections, twice in a row.
+    is_found(wrong_build("resend-on-time-out", [92, 100, 14]), "was sent 2 times").await;
 }
 
 #[tokio::test]
 #[ignore = "needs a build with crash points: make test-faults"]
 async fn a_build_that_commits_before_its_work_is_found() {
     // Its schedule kills an identity-resolver that has more to do.
-    is_found(wrong_build("commit-before-work", "17", 100), "is lost").await;
+    is_found(wrong_build("commit-before-work", [17, 100, 9]), "is lost").await;
 }
 
 #[tokio::test]
 #[ignore = "needs a build with crash points: make test-faults"]
 async fn a_build_that_looks_for_a_takeover_only_while_drafting_is_found() {
     // Its schedule stops the dispatcher while people take what the agent has just answered.
-    let mut command = wrong_build("fence-at-draft", "6", 240);
+    let mut command = wrong_build("fence-at-draft", [6, 240, 9]);
     command.env("FTE_BURST_WINDOW_MS", "100");
     is_found(command, "went after take had answered").await;
 }
@@ -83,7 +83,7 @@ async fn a_build_that_looks_for_a_takeover_only_while_drafting_is_found() {
 #[ignore = "needs a build with crash points: make test-faults"]
 async fn a_build_that_moves_the_cursor_before_it_publishes_is_found() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = wrong_build("cursor-before-publish", "4", 100);
+    let mut command = wrong_build("cursor-before-publish", [4, 100, 9]);
     command.env("FTE_CRASH_POINT", "mailbox.read:2").env("FTE_CRASH_FOLDER", folder.path());
     is_found(command, "is lost").await;
 }
@@ -92,14 +92,14 @@ async fn a_build_that_moves_the_cursor_before_it_publishes_is_found() {
 #[ignore = "needs a build with crash points: make test-faults"]
 async fn a_build_whose_ids_do_not_follow_from_their_cause_is_found() {
     // Every eighth message comes twice, under the same key.
-    is_found(wrong_build("underived-ids", "4", 100), "] is stored").await;
+    is_found(wrong_build("underived-ids", [4, 100, 9]), "] is stored").await;
 }
 
 /// A run of a build that makes this mistake.
-fn wrong_build(mistake: &str, seed: &str, conversations: u32) -> std::process::Command {
-    let mut command = fte(&["chaos", "--bus", "postgres", "--rest", "40s", "--seed", seed]);
-    command.args(["--conversations", &conversations.to_string()]);
-    command.args(["--faults", "9"]).env("FTE_SABOTAGE", mistake);
+fn wrong_build(mistake: &str, [seed, conversations, faults]: [u32; 3]) -> std::process::Command {
+    let mut command = fte(&["chaos", "--bus", "postgres", "--rest", "40s"]);
+    command.args(["--seed", &seed.to_string(), "--conversations", &conversations.to_string()]);
+    command.args(["--faults", &faults.to_string()]).env("FTE_SABOTAGE", mistake);
     command
 }
 
