@@ -2,7 +2,7 @@
 //! is always the same, and so is the result on every machine.
 
 /// Runs what is inlined into it with those instructions.
-pub(crate) fn in_lanes<R>(work: impl FnOnce() -> R) -> R {
+pub fn in_lanes<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
@@ -16,7 +16,7 @@ pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
 
 /// The same, to be inlined into [`in_lanes`].
 #[inline(always)]
-pub(crate) fn product(left: &[f32], right: &[f32]) -> f32 {
+pub fn product(left: &[f32], right: &[f32]) -> f32 {
     const LANES: usize = 64;
     let mut sums = [0.0_f32; LANES];
     let (left_chunks, left_rest) = left.as_chunks::<LANES>();

@@ -10,7 +10,8 @@ mod words;
 use bank::Bank;
 use bytes::{Reader, Writer};
 use cholesky::{Factor, Triangle};
-use lanes::{add, in_lanes};
+use lanes::add;
+pub use lanes::{in_lanes, product};
 use words::{Holdings, Vocabulary};
 
 /// What is said in a sentence, beside its vector.

@@ -8,8 +8,11 @@ mod vectors;
 use sqlx::{FromRow, PgConnection, PgExecutor};
 
 pub use gaps::{Gap, forget_gaps, gaps, note_gap};
-pub use lookup::{Lookup, Near, Posting, look_up};
-pub use vectors::{ChunkVectors, Space, embedded, keep_vectors, without_vectors};
+pub use lookup::{Lookup, Posting, look_up};
+pub use vectors::{
+    ChunkVectors, Space, StoredVector, StoredVectors, embedded, keep_vectors, vectors,
+    without_vectors,
+};
 
 use crate::Error;
 

@@ -23,7 +23,7 @@ const HOT: [(&str, &str, usize, &str); 15] = [
     ("outbox::pending", "(text, uuid[])", 2, outbox::PENDING),
     ("turns::read", "(uuid[], text, bigint)", 3, turns_sql::READ),
     ("turns::commit", "", 28, turns_sql::COMMIT),
-    ("knowledge::look_up", "", 4, knowledge::lookup::LOOK_UP),
+    ("knowledge::look_up", "", 1, knowledge::lookup::LOOK_UP),
     ("knowledge::sections", "", 1, knowledge::SECTIONS),
 ];
 

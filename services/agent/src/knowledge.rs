@@ -13,6 +13,7 @@ use sqlx::PgPool;
 use store::knowledge::{Changes, Chunk, ChunkVectors};
 
 use crate::embedder::{Embedder, EmbedderError};
+use crate::nearest::Shelf;
 use crate::policy::{Policy, Sentence, sentences};
 use crate::search::{Found, Question};
 
@@ -203,6 +204,7 @@ pub async fn search(
 ) -> Result<Vec<Found>, SearchError> {
     let question = Searcher::new(policy, embedder.clone()).question(question).await?;
     let mut connection = pool.acquire().await.map_err(store::Error::from)?;
-    let found = crate::search::search(&mut connection, &[question], limit).await?;
+    let found =
+        crate::search::search(&mut connection, &Shelf::default(), &[question], limit).await?;
     Ok(found.into_iter().next().unwrap_or_default())
 }

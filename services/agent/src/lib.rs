@@ -20,6 +20,7 @@ pub mod knowledge;
 pub mod log;
 mod logged;
 mod model;
+mod nearest;
 pub mod openai;
 mod outage;
 mod plans;

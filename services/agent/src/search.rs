@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use store::knowledge::{self, Near, Posting, Section, Space};
+use store::knowledge::{self, Posting, Section, Space};
+
+use crate::nearest::{Near, Shelf};
 
 /// What a word weighs that no article has, beside the rarest that one has.
 const UNKNOWN_WORD: f64 = 0.5;
@@ -75,30 +77,31 @@ struct Score {
     by_meaning: f64,
 }
 
-/// The best chunks for each question, in two round trips however many there are; ties
-/// by chunk id. The vectors are of one model.
+/// The best chunks for each question, in two round trips however many there are, and a
+/// third where the vectors have changed; ties by chunk id. The vectors are of one model.
 pub(crate) async fn search(
     connection: &mut PgConnection,
+    shelf: &Shelf,
     questions: &[Question],
     limit: usize,
 ) -> Result<Vec<Vec<Found>>, store::Error> {
     let words: BTreeSet<&str> =
         questions.iter().flat_map(|question| &question.terms).map(|term| &*term.word).collect();
     let words: Vec<&str> = words.into_iter().collect();
-    let vectors: Vec<&[f32]> =
-        questions.iter().flat_map(|question| &question.vectors).map(|vector| &**vector).collect();
     let model = questions.first().map_or("", |question| &*question.model);
-    let dimension = vectors.first().map_or(0, |vector| vector.len());
+    let dimension =
+        questions.iter().find_map(|question| question.vectors.first()).map_or(0, Vec::len);
     let space = Space { model, dimension: i32::try_from(dimension).unwrap_or(i32::MAX) };
-    let looked_up = knowledge::look_up(&mut *connection, &words, space, &vectors).await?;
+    let looked_up = knowledge::look_up(&mut *connection, &words).await?;
+    let vectors = shelf.vectors(&mut *connection, space, looked_up.vectors_version).await?;
     let index = Index::new(&looked_up.postings);
-    let mut near = looked_up.near.iter();
-    let mut rank = |question: &Question| {
-        let near: Vec<&[Near]> =
-            near.by_ref().take(question.vectors.len()).map(|near| &**near).collect();
+    let rank = |question: &Question| {
+        let near: Vec<Vec<Near>> =
+            question.vectors.iter().map(|vector| vectors.near(vector)).collect();
+        let near: Vec<&[Near]> = near.iter().map(Vec::as_slice).collect();
         best(&index.rank(&question.terms), &near, 4 * limit)
     };
-    let ranked: Vec<Vec<Score>> = questions.iter().map(&mut rank).collect();
+    let ranked: Vec<Vec<Score>> = questions.iter().map(rank).collect();
     let numbers: BTreeSet<i32> = ranked.iter().flatten().map(|score| score.number).collect();
     let numbers: Vec<i32> = numbers.into_iter().collect();
     let sections = knowledge::sections(connection, &numbers).await?;

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::TURNS;
 use crate::connections::Connections;
 use crate::knowledge::CHUNKS_PER_TURN;
+use crate::nearest::Shelf;
 use crate::search::{self, Found, Question};
 use crate::steps::{Step, Steps};
 
@@ -76,7 +77,7 @@ impl Statements {
         let connections = Connections::new(pool);
         Self {
             reads: batcher("read", Read, &connections),
-            searches: batcher("search", Search, &connections),
+            searches: batcher("search", Search(Arc::default()), &connections),
             commits: batcher("commit", Commit, &connections),
             steps: Steps::new(),
         }
@@ -147,7 +148,7 @@ async fn ask<S: Statement>(
 }
 
 /// A statement that serves several turns: one output per input, in their order.
-trait Statement: Copy + Send + Sync + 'static {
+trait Statement: Clone + Send + Sync + 'static {
     type Input: Send + Sync;
     type Output: Send;
 
@@ -174,8 +175,9 @@ impl Statement for Read {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Search;
+/// With the vectors that questions are compared with.
+#[derive(Clone)]
+struct Search(Arc<Shelf>);
 
 impl Statement for Search {
     type Input = Question;
@@ -186,7 +188,7 @@ impl Statement for Search {
         connection: &mut PgConnection,
         inputs: &[Question],
     ) -> Result<Vec<Vec<Found>>, store::Error> {
-        search::search(connection, inputs, CHUNKS_PER_TURN).await
+        search::search(connection, &self.0, inputs, CHUNKS_PER_TURN).await
     }
 }
 
@@ -260,7 +262,7 @@ impl<S: Statement> Shared<S> {
     async fn run(&self, inputs: &[S::Input]) -> Result<Vec<S::Output>, StatementError> {
         let run = retry_serialization(async || {
             let mut taken = self.connections.take().await?;
-            let outputs = self.statement.run(&mut taken.connection, inputs).await?;
+            let outputs = self.statement.clone().run(&mut taken.connection, inputs).await?;
             self.connections.keep(taken);
             Ok(outputs)
         });

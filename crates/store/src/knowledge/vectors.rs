@@ -1,7 +1,7 @@
 //! The vectors of the current chunks, by the model that made them.
 
 use pgvector::Vector;
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection, PgExecutor};
 
 use crate::Error;
 
@@ -76,6 +76,55 @@ pub async fn keep_vectors(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// All vectors of a space, as one version of the knowledge base has them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StoredVectors {
+    /// As [`Lookup::vectors_version`](super::Lookup::vectors_version).
+    pub version: i64,
+    /// Those of one chunk beside one another.
+    pub vectors: Vec<StoredVector>,
+}
+
+/// A vector of a chunk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredVector {
+    pub number: i32,
+    pub article: String,
+    pub vector: Vec<f32>,
+}
+
+/// Reads all vectors of a space, as arrays: a driver asks for the extension's type first.
+pub async fn vectors(
+    executor: impl PgExecutor<'_>,
+    space: Space<'_>,
+) -> Result<StoredVectors, Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select state.vectors_version, v.number, v.article, v.vector::real[] as vector
+         from knowledge_state state
+         left join knowledge_vectors v on v.model = $1 and v.dimension = $2
+         order by v.number, v.part",
+    )
+    .bind(space.model)
+    .bind(space.dimension)
+    .fetch_all(executor)
+    .await?;
+    let version = rows.first().map_or(0, |row| row.vectors_version);
+    let vector = |row: Row| {
+        let (number, article, vector) = (row.number?, row.article?, row.vector?);
+        Some(StoredVector { number, article, vector })
+    };
+    Ok(StoredVectors { version, vectors: rows.into_iter().filter_map(vector).collect() })
+}
+
+/// Without a vector where the space has none.
+#[derive(FromRow)]
+struct Row {
+    vectors_version: i64,
+    number: Option<i32>,
+    article: Option<String>,
+    vector: Option<Vec<f32>>,
 }
 
 /// How many current chunks have no vectors of this space: no question's meaning finds

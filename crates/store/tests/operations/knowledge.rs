@@ -1,7 +1,7 @@
 //! The knowledge base, loaded anew while a search is under way.
 
 use sqlx::PgPool;
-use store::knowledge::{self, Chunk, ChunkVectors, Near, Space};
+use store::knowledge::{self, Chunk, ChunkVectors, Space};
 
 const SPACE: Space<'static> = Space { model: "m", dimension: 2 };
 
@@ -26,14 +26,14 @@ async fn load(pool: &PgPool, chunk: Chunk) {
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn what_was_looked_up_is_found_as_it_was_also_after_the_next_load(pool: PgPool) {
     load(&pool, chunk("Choose CSV.")).await;
-    let looked_up = knowledge::look_up(&pool, &["csv"], SPACE, &[]).await.unwrap().postings;
+    let looked_up = knowledge::look_up(&pool, &["csv"]).await.unwrap().postings;
 
     load(&pool, chunk("Choose JSON.")).await;
 
     let found = knowledge::sections(&pool, &looked_up[0].chunks).await.unwrap();
     let found: Vec<_> = found.iter().map(|section| (&*section.body, section.version)).collect();
     assert_eq!(found, [("Choose CSV.", 1)]);
-    let again = knowledge::look_up(&pool, &["csv"], SPACE, &[]).await.unwrap().postings;
+    let again = knowledge::look_up(&pool, &["csv"]).await.unwrap().postings;
     assert!(again[0].chunks.is_empty(), "{again:?}");
 }
 
@@ -59,18 +59,31 @@ async fn vectors_of_another_model_or_dimension_are_never_compared(pool: PgPool) 
     let chunk = chunk("Choose CSV.");
     load_with_vectors(&pool, std::slice::from_ref(&chunk), other, &[&[1.0, 0.0]]).await;
     load_with_vectors(&pool, std::slice::from_ref(&chunk), longer, &[&[1.0, 0.0, 0.0]]).await;
-    let question: &[f32] = &[0.6, 0.8];
 
-    let nothing = knowledge::look_up(&pool, &[], SPACE, &[question]).await.unwrap();
+    let before = knowledge::vectors(&pool, SPACE).await.unwrap();
     load_with_vectors(&pool, &[chunk], SPACE, &[&[1.0, 0.0], &[0.0, 1.0]]).await;
-    let found = knowledge::look_up(&pool, &[], SPACE, &[question, &[1.0, 0.0]]).await.unwrap();
+    let after = knowledge::vectors(&pool, SPACE).await.unwrap();
 
-    assert_eq!(nothing.near, [vec![]]);
-    let likeness = |near: &[Near]| (near.len(), (near[0].likeness * 100.0).round() as i32);
-    assert_eq!(
-        found.near.iter().map(|near| likeness(near)).collect::<Vec<_>>(),
-        [(1, 80), (1, 100)]
-    );
+    assert_eq!(before.vectors, []);
+    let vectors: Vec<_> = after.vectors.iter().map(|stored| &*stored.vector).collect();
+    assert_eq!(vectors, [[1.0, 0.0], [0.0, 1.0]]);
+    assert!(after.vectors.iter().all(|stored| stored.article == "export"));
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn whoever_looks_words_up_learns_that_the_vectors_have_changed(pool: PgPool) {
+    let chunk = chunk("Choose CSV.");
+    let version = async || knowledge::look_up(&pool, &[]).await.unwrap().vectors_version;
+    let empty = version().await;
+    load_with_vectors(&pool, std::slice::from_ref(&chunk), SPACE, &[&[1.0, 0.0]]).await;
+
+    let loaded = version().await;
+    let again = version().await;
+    let read = knowledge::vectors(&pool, SPACE).await.unwrap().version;
+    load_with_vectors(&pool, &[], SPACE, &[]).await;
+
+    assert_eq!((loaded, loaded), (again, read));
+    assert!(empty < loaded && loaded < version().await);
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
@@ -83,6 +96,6 @@ async fn the_vectors_of_a_changed_chunk_are_missing_until_they_are_added(pool: P
     load_with_vectors(&pool, &[chunk("Choose JSON.")], SPACE, &[]).await;
 
     assert_eq!(knowledge::without_vectors(&mut connection, SPACE).await.unwrap(), 1);
-    let found = knowledge::look_up(&pool, &[], SPACE, &[&[1.0, 0.0]]).await.unwrap();
-    assert_eq!(found.near, [vec![]], "what left the search has no vectors");
+    let stored = knowledge::vectors(&pool, SPACE).await.unwrap();
+    assert_eq!(stored.vectors, [], "what left the search has no vectors");
 }
