@@ -51,6 +51,14 @@ const FOLLOW_UPS: [&str; 4] = [
     "It still does not work, what now?",
 ];
 
+/// Mails that may begin at once, and in each minute after that: what follows from more would
+/// wait for the mailbox's quota until long after the run.
+const MAILS: f64 = 50.0;
+const MAILS_PER_MINUTE: f64 = 12.0;
+
+/// One in so many customers writes by mail.
+const PER_MAIL: u64 = 10;
+
 /// The conversations of a run, in the order of their beginning. They begin within
 /// `span`, a few of them at the same moment.
 pub(crate) fn conversations(seed: u64, count: usize, span: Duration) -> Vec<Conversation> {
@@ -64,17 +72,32 @@ pub(crate) fn conversations(seed: u64, count: usize, span: Duration) -> Vec<Conv
     }
     begins.truncate(count);
     begins.sort();
-    let numbered = begins.into_iter().enumerate();
-    numbered.map(|(number, begins)| conversation(&mut dice, seed, number, begins)).collect()
+    let mails = MAILS + MAILS_PER_MINUTE * span.as_secs_f64() / 60.0;
+    let per_mail = (count as f64 / mails).ceil() as u64;
+    let conversation = |(number, begins)| {
+        let channel = channel(&mut dice, per_mail);
+        conversation(&mut dice, seed, number, channel, begins)
+    };
+    begins.into_iter().enumerate().map(conversation).collect()
 }
 
-fn conversation(dice: &mut Dice, seed: u64, number: usize, begins: Duration) -> Conversation {
-    // The mailbox's quota allows few mails a minute, so most customers use the others.
-    let channel = match dice.below(10) {
+/// A channel, so that at least `per_mail` customers come to one who writes by mail.
+fn channel(dice: &mut Dice, per_mail: u64) -> Channel {
+    match dice.below(PER_MAIL) {
         0..=4 => Channel::WebForm,
         5..=8 => Channel::Whatsapp,
+        _ if per_mail > PER_MAIL && dice.below(per_mail) >= PER_MAIL => Channel::Whatsapp,
         _ => Channel::Email,
-    };
+    }
+}
+
+fn conversation(
+    dice: &mut Dice,
+    seed: u64,
+    number: usize,
+    channel: Channel,
+    begins: Duration,
+) -> Conversation {
     let is_automatic = channel == Channel::Email && dice.once_in(4);
     let mut steps = Vec::new();
     let mut written = 0;
@@ -120,6 +143,17 @@ mod tests {
 
         assert_eq!(texts(7), texts(7));
         assert_ne!(texts(7), texts(8));
+    }
+
+    #[test]
+    fn a_long_load_has_no_more_mails_than_the_mailbox_may_send() {
+        let mails = |count, span| {
+            let load = conversations(1, count, Duration::from_secs(span));
+            load.iter().filter(|conversation| conversation.channel == Channel::Email).count()
+        };
+
+        assert!((40..=60).contains(&mails(500, 125)), "{}", mails(500, 125));
+        assert!((450..=600).contains(&mails(10_000, 2_500)), "{}", mails(10_000, 2_500));
     }
 
     #[test]
