@@ -99,7 +99,8 @@ pub(crate) async fn set_taken(
 }
 
 /// Gives the conversation to the agent, with what of its own was in flight at the takeover,
-/// and may prove unsent: it goes again, unless the person has written meanwhile.
+/// and may prove unsent: it goes again, unless the person has written meanwhile. What was
+/// still on its way then stays overtaken: its messages were given back, and have no turn.
 pub(crate) async fn set_agents(
     conn: &mut PgConnection,
     id: ConversationId,
@@ -116,6 +117,10 @@ pub(crate) async fn set_agents(
          where delivery.conversation_id = own.id and delivery.author = 'agent'
              and delivery.outlet <> 'hand_off'
              and delivery.state in ('pending', 'sending', 'outcome_unknown')
+             and delivery.owner_epoch = own.owner_epoch - 1
+             and exists (select from messages where messages.conversation_id = own.id
+                 and seq between delivery.first_seq and delivery.last_seq
+                 and turn_id is not null)
              and not exists (select from audit_log where audit_log.conversation_id = own.id
                  and action = 'reply' and at >= delivery.created_at)",
     )

@@ -77,6 +77,23 @@ async fn given_back_before_that_it_goes_again(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
+async fn one_that_was_still_on_its_way_is_overtaken_also_when_given_back_soon(pool: PgPool) {
+    let id = rows::conversation(&pool, "a", 1).await;
+    let reply = rows::turn(&pool, id, 1, 1).await;
+    let mut conn = pool.acquire().await.unwrap();
+    let standing = people::take(&mut conn, id, LISA).await.unwrap();
+    assert_eq!((standing.cancelled.len(), standing.handled_seq), (1, 0));
+
+    rows::part(&pool, id, reply, (1, 1), 0, "pending").await;
+    run(&pool, "update deliveries set outlet = 'whatsapp'").await;
+    give_back(&pool, id).await;
+    let look = begin(&pool).await;
+
+    assert_eq!((look.begun.len(), look.cancelled.len()), (0, 1), "the agent answers anew");
+    assert_eq!(handled_seq(&pool, id).await, 0);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_persons_reply_has_answered_its_messages(pool: PgPool) {
     let id = taken_in_flight(&pool).await;
     answer(&pool, id).await;
