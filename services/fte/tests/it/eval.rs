@@ -126,7 +126,9 @@ fn policy_with_few_examples(folder: &Path) {
     copied(&policy.join("sentiment"), &folder.join("sentiment"));
     fs::create_dir(folder.join("examples")).unwrap();
     let rules = fs::read_to_string(policy.join("rules.yaml")).unwrap();
-    let ids = rules.lines().filter_map(|line| line.strip_prefix("  - id: "));
+    // Signs have ids, too, and stand above the rules.
+    let of_rules = rules.lines().skip_while(|line| *line != "always:");
+    let ids = of_rules.filter_map(|line| line.strip_prefix("  - id: "));
     let entry = |id: &str| format!("  - {{rule: {id}, means: [about {id}]}}\n");
     let examples: String = ids.map(entry).collect();
     fs::write(folder.join("examples/rules.yaml"), format!("examples:\n{examples}")).unwrap();

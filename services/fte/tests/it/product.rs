@@ -156,13 +156,14 @@ impl Product {
         to_end(command).await
     }
 
-    /// Asks the database and the providers whether the run broke a promise.
+    /// Asks the database and the providers whether the run broke a promise, and decides each
+    /// of its turns again.
     pub(crate) async fn every_promise_holds(&self) {
-        for command in ["verify", "ledger"] {
-            let output = self.command(&[command]).await;
+        for command in [&["verify"][..], &["ledger"], &["turns", "replay", "--all"]] {
+            let output = self.command(command).await;
             let said = String::from_utf8_lossy(&output.stdout);
             let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "fte {command}: {said}{errors}");
+            assert!(output.status.success(), "fte {command:?}: {said}{errors}");
         }
     }
 
