@@ -2,7 +2,7 @@
 
 use contract::DeliveryId;
 use emulators::twilio::Fault;
-use sqlx::PgPool;
+use sqlx::{Connection as _, PgPool};
 use store::doubt_decisions::{self, Refusal};
 use store::people::{self, OperatorName};
 
@@ -12,7 +12,11 @@ const LISA: OperatorName<'static> = OperatorName("lisa");
 
 async fn resend(pool: &PgPool, id: DeliveryId) -> Result<(), Refusal> {
     let mut conn = pool.acquire().await.unwrap();
-    doubt_decisions::resend(&mut conn, id, LISA).await.map(drop)
+    let resent = doubt_decisions::resend(&mut conn, id, LISA).await.map(drop);
+    // A refusal lets its locks go with the connection's next words; a worker that looks
+    // before that leaves the conversation out.
+    conn.ping().await.unwrap();
+    resent
 }
 
 async fn sent(pool: &PgPool, id: DeliveryId) -> Result<(), Refusal> {
