@@ -177,7 +177,7 @@ pub(crate) fn read_from<'a>(inputs: &'a Inputs, bodies: &'a [&'a str]) -> policy
 
 /// So that a number reads from the log as it was written.
 fn rounded(number: f64) -> f64 {
-    (number * 1e6).round() / 1e6
+    (number * 1e6).round() / 1e6 + 0.0
 }
 
 fn too_slow() -> ModelError {

@@ -163,7 +163,19 @@ fn rounded(score: f32) -> f64 {
     thousandths(f64::from(score))
 }
 
-/// To three places: what the log holds is what was decided on.
+/// To three places: what the log holds is what was decided on. Never −0.0, which the database
+/// does not keep, so that the log would read differently.
 pub(super) fn thousandths(score: f64) -> f64 {
-    (score * 1_000.0).round() / 1_000.0
+    (score * 1_000.0).round() / 1_000.0 + 0.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_of_three_places_is_never_minus_nothing() {
+        assert!(thousandths(-0.000_4).is_sign_positive());
+        assert_eq!((thousandths(0.123_46), thousandths(-0.123_46)), (0.123, -0.123));
+    }
 }

@@ -17,8 +17,9 @@ use crate::chaos::plan::{Channel, Conversation, Step};
 use crate::chaos::system::System;
 use crate::commands::say::field;
 
-/// A customer gives up after that; no fault lasts so long.
-const GIVES_UP: Duration = Duration::from_secs(150);
+/// A customer gives up after that; no fault lasts so long, and what only the sweep finds is
+/// stored within four minutes.
+const GIVES_UP: Duration = Duration::from_secs(300);
 
 /// Between two tries, as `Retry-After` says.
 const RETRY: Duration = Duration::from_millis(500);
