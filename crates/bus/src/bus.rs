@@ -79,6 +79,9 @@ pub struct ConsumerSettings {
     /// Least time from the start of one batch to the start of the next, so that events
     /// gather under load; the first after a pause never waits. Zero for single events.
     pub gather: Duration,
+    /// How long a broker of Kafka may hold back events until there are 64 KiB of them, so
+    /// that it answers fewer requests; the first after a pause waits as well. Zero for none.
+    pub broker_gathers: Duration,
     /// After this long without a sign of a member its partitions go to the others.
     /// The PostgreSQL log has a lease of its own.
     pub session_timeout: Duration,
@@ -96,6 +99,7 @@ impl ConsumerSettings {
             parking: false,
             batch_size: 500,
             gather: Duration::ZERO,
+            broker_gathers: Duration::ZERO,
             session_timeout: Duration::from_secs(10),
         }
     }

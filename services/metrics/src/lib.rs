@@ -89,6 +89,7 @@ async fn count(bus: Bus, pool: PgPool, context: Context) -> anyhow::Result<()> {
     let settings = ConsumerSettings {
         in_flight: BATCHES,
         gather: GATHER,
+        broker_gathers: GATHER,
         ..ConsumerSettings::new(NAME, Topic::Metrics)
     };
     bus.consume_batches(settings, Counter::new(pool), context.shutdown).await?;

@@ -118,6 +118,12 @@ impl KafkaConfig {
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", "500")
             .set("auto.offset.reset", "earliest");
+        if !settings.broker_gathers.is_zero() {
+            // One answer for all that came, instead of one for each.
+            config
+                .set("fetch.min.bytes", "65536")
+                .set("fetch.wait.max.ms", settings.broker_gathers.as_millis().to_string());
+        }
         config
     }
 
