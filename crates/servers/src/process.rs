@@ -63,7 +63,7 @@ impl Process {
         self.pid
     }
 
-    pub(crate) fn has_exited(&self) -> bool {
+    pub fn has_exited(&self) -> bool {
         self.exited.borrow().is_some()
     }
 

@@ -10,7 +10,7 @@ use store::verify_load;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::chaos::schedule::{Fault, Planned, scripted};
+use crate::chaos::schedule::{Fault, Planned, plays, scripted};
 use crate::chaos::system::System;
 use crate::processes::{children_of, signal};
 
@@ -89,6 +89,7 @@ async fn cause(system: &System, fault: &Fault) -> anyhow::Result<()> {
             system.twilio.tell("/_test/callbacks", &json!({})).await
         }
         Fault::Pushes(names) => system.gmail.tell("/_test/push-faults", &scripted(names)).await,
+        Fault::Model(names) => system.model.tell("/_test/plays", &plays(names)).await,
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     Callbacks(&'static str, Duration),
     /// What happens to the next notifications about new mail.
     Pushes(&'static [&'static str]),
+    /// What the next requests to the model meet.
+    Model(&'static [&'static str]),
 }
 
 /// A fault and when it begins.
@@ -77,10 +79,21 @@ const CALLBACKS: [&str; 4] = ["is_lost", "is_duplicated", "is_reversed", "is_ear
 
 const PUSHES: [&[&str]; 2] = [&["twice", "overtaken", "twice"], &["overtaken", "pass", "twice"]];
 
+const MODEL: [&[&str]; 5] = [
+    &["hang", "hang", "hang"],
+    &["drop", "broken_json", "hang"],
+    &["too_many", "too_many", "gateway_error"],
+    // In a row they open the breaker.
+    &["server_error", "server_error", "server_error", "server_error", "server_error", "hang"],
+    &["slow", "slow", "hang", "slow"],
+];
+
 /// So many faults spread over the span, the first kinds in turn so that a short run has
 /// every sort.
 pub(crate) fn faults(seed: u64, count: usize, span: Duration, has_broker: bool) -> Vec<Planned> {
     let mut dice = Dice::new(seed, 2);
+    // A sequence of its own: a seed keeps the rest of the schedule that it is known for.
+    let mut model = Dice::new(seed, 3);
     let step = span / u32::try_from(count.max(1)).unwrap_or(u32::MAX);
     let first = dice.below(9);
     (0..count)
@@ -88,7 +101,13 @@ pub(crate) fn faults(seed: u64, count: usize, span: Duration, has_broker: bool) 
             let step_ms = u64::try_from(step.as_millis()).unwrap_or(u64::MAX);
             let offset = Duration::from_millis(dice.below(step_ms / 2));
             let at = step * u32::try_from(place).unwrap_or(u32::MAX) + offset;
-            Planned { at, fault: fault(&mut dice, first + place as u64, has_broker) }
+            let fault = match fault(&mut dice, first + place as u64, has_broker) {
+                Fault::Callbacks(..) if model.once_in(2) => {
+                    Fault::Model(model.pick(&MODEL).copied().unwrap_or_default())
+                }
+                fault => fault,
+            };
+            Planned { at, fault }
         })
         .collect()
 }
@@ -126,6 +145,19 @@ pub(crate) fn scripted(names: &[&str]) -> Value {
     names.iter().map(fault).collect()
 }
 
+/// The model server's list of plays with these names.
+pub(crate) fn plays(names: &[&str]) -> Value {
+    let refuse = |status: u16, headers: Value| json!({ "play": "refuse", "refusal": { "status": status, "headers": headers } });
+    let play = |name: &&str| match *name {
+        "too_many" => refuse(429, json!([["retry-after", "1"]])),
+        "server_error" => refuse(500, json!([])),
+        "gateway_error" => json!({ "play": "html", "status": 502 }),
+        "slow" => json!({ "play": "delay", "milliseconds": 3_000 }),
+        _ => json!({ "play": name }),
+    };
+    names.iter().map(play).collect()
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -145,6 +177,7 @@ impl fmt::Display for Fault {
             Fault::Gmail(names) => write!(f, "Gmail: {}", names.join(", ")),
             Fault::Callbacks(name, while_) => write!(f, "callbacks: {name} for {while_:?}"),
             Fault::Pushes(names) => write!(f, "pushes: {}", names.join(", ")),
+            Fault::Model(names) => write!(f, "model: {}", names.join(", ")),
         }
     }
 }
@@ -164,6 +197,16 @@ mod tests {
         assert_ne!(planned, faults(4, 12, span, true));
         assert!(planned.is_sorted_by_key(|planned| planned.at));
         assert!(planned.iter().all(|planned| planned.at < span));
+    }
+
+    #[test]
+    fn what_the_model_does_is_known_to_its_emulator() {
+        for names in MODEL {
+            let plays: Vec<emulators::openai::Play> = serde_json::from_value(plays(names)).unwrap();
+            assert_eq!(plays.len(), names.len());
+        }
+        let planned = faults(1, 200, Duration::from_secs(60), true);
+        assert!(planned.iter().any(|planned| matches!(planned.fault, Fault::Model(_))));
     }
 
     #[test]

@@ -7,19 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use chassis::settings::{BusKind, DatabaseSettings};
 use chrono::{DateTime, Utc};
-use rustix::process::Signal;
 use secrecy::SecretString;
 use serde_json::Value;
+use servers::Process;
 use sqlx::PgPool;
-use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use crate::backing::Backing;
 use crate::commands::say::{Emulator, field};
-use crate::processes::{Member, children_of, environment_of, free_address, signal};
+use crate::processes::{Member, children_of, environment_of, free_address};
 use crate::up::data::read_environment;
 use crate::up::service::Service;
 
@@ -29,6 +27,13 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
 const OPERATOR: &str = "chaos";
 
+/// Instead of 50 s: what hangs should cost a run little.
+const MODEL_TIMEOUT: &str = "5s";
+
+/// What begins so is about servers that are not this run's.
+const OUTSIDE: [&str; 6] =
+    ["TWILIO_", "GMAIL_", "OPENAI_", "EMBEDDING_MODEL", "FTE_MODEL_", "KAFKA_"];
+
 /// A run's system.
 pub(crate) struct System {
     pub(crate) folder: PathBuf,
@@ -37,8 +42,9 @@ pub(crate) struct System {
     pub(crate) token: String,
     pub(crate) twilio: Emulator,
     pub(crate) gmail: Emulator,
+    pub(crate) model: Emulator,
     pub(crate) backing: Backing,
-    up: Child,
+    up: Process,
 }
 
 impl System {
@@ -47,7 +53,7 @@ impl System {
         let backing = Backing::start(folder, bus, false).await?;
         let token = format!("{:032x}", rand::random::<u128>());
         let listen = free_address()?;
-        let up = start_up(folder, &backing, &token, listen, bus)?;
+        let up = start_up(folder, &backing, &token, listen, bus).await?;
         let settings = DatabaseSettings {
             database_url: SecretString::from(backing.database_url.clone()),
             database_connections: 8,
@@ -59,6 +65,7 @@ impl System {
             token,
             twilio: Emulator::at(Some(String::new()), "")?,
             gmail: Emulator::at(Some(String::new()), "")?,
+            model: Emulator::at(Some(String::new()), "")?,
             backing,
             up,
         };
@@ -67,10 +74,13 @@ impl System {
         let url = |name: &str| told.iter().find(|(key, _)| key == name).map(|(_, url)| url.clone());
         system.twilio = Emulator::at(url("TWILIO_API_BASE_URL"), "TWILIO_…")?;
         system.gmail = Emulator::at(url("GMAIL_API_BASE_URL"), "GMAIL_…")?;
+        let model = url("OPENAI_BASE_URL");
+        let model = model.as_deref().and_then(|url| url.strip_suffix("/v1")).map(str::to_owned);
+        system.model = Emulator::at(model, "OPENAI_…")?;
         Ok(system)
     }
 
-    async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+    async fn wait_until_ready(&self) -> anyhow::Result<()> {
         let log = up_log(&self.folder);
         let deadline = Instant::now() + START_LIMIT;
         loop {
@@ -78,17 +88,19 @@ impl System {
             if said.lines().any(|line| line.starts_with("ready ")) {
                 return Ok(());
             }
-            let has_ended = self.up.try_wait()?.is_some();
             let is_late = Instant::now() > deadline || said.contains("\nnot ready");
-            anyhow::ensure!(!has_ended && !is_late, "`fte up` is not ready: {}", log.display());
+            anyhow::ensure!(
+                !self.up.has_exited() && !is_late,
+                "`fte up` is not ready: {}",
+                log.display()
+            );
             sleep(POLL).await;
         }
     }
 
     /// The process of a service, if it runs now.
     pub(crate) fn pid_of(&self, service: &str) -> Option<u32> {
-        let up = self.up.id()?;
-        children_of(up).into_iter().find(|(_, name)| name == service).map(|(pid, _)| pid)
+        children_of(self.up.pid()).into_iter().find(|(_, name)| name == service).map(|(pid, _)| pid)
     }
 
     /// When a process of a service ended that was not asked to.
@@ -112,15 +124,10 @@ impl System {
     }
 
     /// Stops the services in order, then the servers.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
-        if let Some(pid) = self.up.id() {
-            signal(pid, Signal::TERM)?;
-        }
-        let stopped = timeout(STOP_LIMIT, self.up.wait()).await;
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.up.terminate(STOP_LIMIT).await?;
         self.pool.close().await;
-        self.backing.stop().await?;
-        stopped.context("`fte up` did not stop")??;
-        Ok(())
+        self.backing.stop().await
     }
 }
 
@@ -138,39 +145,40 @@ fn up_log(folder: &Path) -> PathBuf {
     folder.join("up.log")
 }
 
-fn start_up(
+/// It stops, and its services with it, when this process ends in whatever way.
+async fn start_up(
     folder: &Path,
     backing: &Backing,
     token: &str,
     listen: SocketAddr,
     bus: BusKind,
-) -> anyhow::Result<Child> {
+) -> anyhow::Result<Process> {
     let bus = if bus == BusKind::Kafka { "kafka" } else { "postgres" };
-    let mut command = Command::new(std::env::current_exe()?);
-    command
-        .args(["up", "--processes", "--listen", &listen.to_string(), "--bus", bus, "--data"])
-        .arg(folder.join("data"))
-        .env("DATABASE_URL", &backing.database_url)
-        .env("OPERATOR_TOKENS", format!("{OPERATOR}:{token}"))
-        .env("FTE_RATE_LIMITS", "off")
-        .env_remove("KAFKA_BOOTSTRAP_SERVERS");
-    for variable in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
-        let is_providers = ["TWILIO_", "GMAIL_", "OPENAI_"].iter().any(|p| variable.starts_with(p));
-        if is_providers {
-            command.env_remove(variable);
-        }
-    }
-    if let Some(servers) = &backing.bootstrap_servers {
-        command.env("KAFKA_BOOTSTRAP_SERVERS", servers);
-    }
     let log = File::create(up_log(folder))?;
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .kill_on_drop(true)
-        .spawn()?;
-    Ok(child)
+    let program = std::env::current_exe()?;
+    let started = Process::start("fte up", &program, |command| {
+        command
+            .args(["up", "--processes", "--listen", &listen.to_string(), "--bus", bus])
+            .args(["--model", "emulator", "--data"])
+            .arg(folder.join("data"));
+        for variable in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
+            if OUTSIDE.iter().any(|prefix| variable.starts_with(prefix)) {
+                command.env_remove(variable);
+            }
+        }
+        command
+            .env("DATABASE_URL", &backing.database_url)
+            .env("OPERATOR_TOKENS", format!("{OPERATOR}:{token}"))
+            .env("FTE_RATE_LIMITS", "off")
+            .env("FTE_MODEL_TIMEOUT", MODEL_TIMEOUT)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        if let Some(servers) = &backing.bootstrap_servers {
+            command.env("KAFKA_BOOTSTRAP_SERVERS", servers);
+        }
+    });
+    Ok(started.await?)
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Seeds of `fte chaos` that belong to the checks: load, faults and three truths.
 
+use std::process::Stdio;
 use std::time::Duration;
+
+use testkit::wait_within;
 
 use crate::product::fte;
 
@@ -10,6 +13,29 @@ const LIMIT: Duration = Duration::from_secs(900);
 #[tokio::test]
 async fn sixty_conversations_and_eight_faults_break_no_promise_on_kafka() {
     holds(&["--seed", "5", "--conversations", "60", "--faults", "8", "--bus", "kafka"]).await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_killed_leaves_no_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = fte(&["chaos", "--bus", "postgres", "--folder"]);
+    let mut run = command.arg(folder.path()).stdout(Stdio::null()).spawn().unwrap();
+    let of_run = || command_lines_with(folder.path().to_str().unwrap());
+    let has = |words: &str| of_run().iter().any(|line| line.contains(words));
+    wait_within(LIMIT, "the run to start", async || has("\0up\0") && has("postgres\0")).await;
+
+    run.kill().unwrap();
+    run.wait().unwrap();
+
+    wait_within(LIMIT, "its processes to end", async || of_run().is_empty()).await;
+}
+
+/// What runs on this machine with this among its arguments, which end with zeros.
+fn command_lines_with(words: &str) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    let lines = lines.filter_map(|line| String::from_utf8(line).ok());
+    lines.filter(|line| line.contains(words)).collect()
 }
 
 #[tokio::test]
