@@ -7,17 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use chassis::settings::{BusKind, DatabaseSettings};
 use chrono::{DateTime, Utc};
+use rustix::process::Signal;
 use secrecy::SecretString;
 use serde_json::Value;
 use servers::Process;
 use sqlx::PgPool;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::backing::Backing;
 use crate::commands::say::{Emulator, field};
-use crate::processes::{Member, children_of, environment_of, free_address};
+use crate::processes::{Member, children_of, environment_of, free_address, signal};
 use crate::up::data::read_environment;
 use crate::up::service::Service;
 
@@ -125,9 +127,12 @@ impl System {
 
     /// Stops the services in order, then the servers.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
-        self.up.terminate(STOP_LIMIT).await?;
+        signal(self.up.pid(), Signal::TERM)?;
+        let stopped = timeout(STOP_LIMIT, self.up.exited()).await;
         self.pool.close().await;
-        self.backing.stop().await
+        self.backing.stop().await?;
+        stopped.context("`fte up` did not stop")?;
+        Ok(())
     }
 }
 
