@@ -147,7 +147,10 @@ pub(crate) fn scripted(names: &[&str]) -> Value {
 
 /// The model server's list of plays with these names.
 pub(crate) fn plays(names: &[&str]) -> Value {
-    let refuse = |status: u16, headers: Value| json!({ "play": "refuse", "refusal": { "status": status, "headers": headers } });
+    let refuse = |status: u16, headers: Value| {
+        let refusal = json!({ "status": status, "headers": headers });
+        json!({ "play": "refuse", "refusal": refusal })
+    };
     let play = |name: &&str| match *name {
         "too_many" => refuse(429, json!([["retry-after", "1"]])),
         "server_error" => refuse(500, json!([])),

@@ -56,48 +56,26 @@ impl System {
         let token = format!("{:032x}", rand::random::<u128>());
         let listen = free_address()?;
         let up = start_up(folder, &backing, &token, listen, bus).await?;
+        wait_until_ready(&up, folder).await?;
         let settings = DatabaseSettings {
             database_url: SecretString::from(backing.database_url.clone()),
             database_connections: 8,
         };
-        let mut system = Self {
+        let told = read_environment(&folder.join("data"));
+        let url = |name: &str| told.iter().find(|(key, _)| key == name).map(|(_, url)| url.clone());
+        let model = url("OPENAI_BASE_URL");
+        let model = model.as_deref().and_then(|url| url.strip_suffix("/v1")).map(str::to_owned);
+        Ok(Self {
             folder: folder.to_owned(),
             pool: settings.pool("chaos")?,
             url: format!("http://{listen}"),
             token,
-            twilio: Emulator::at(Some(String::new()), "")?,
-            gmail: Emulator::at(Some(String::new()), "")?,
-            model: Emulator::at(Some(String::new()), "")?,
+            twilio: Emulator::at(url("TWILIO_API_BASE_URL"), "TWILIO_…")?,
+            gmail: Emulator::at(url("GMAIL_API_BASE_URL"), "GMAIL_…")?,
+            model: Emulator::at(model, "OPENAI_…")?,
             backing,
             up,
-        };
-        system.wait_until_ready().await?;
-        let told = read_environment(&folder.join("data"));
-        let url = |name: &str| told.iter().find(|(key, _)| key == name).map(|(_, url)| url.clone());
-        system.twilio = Emulator::at(url("TWILIO_API_BASE_URL"), "TWILIO_…")?;
-        system.gmail = Emulator::at(url("GMAIL_API_BASE_URL"), "GMAIL_…")?;
-        let model = url("OPENAI_BASE_URL");
-        let model = model.as_deref().and_then(|url| url.strip_suffix("/v1")).map(str::to_owned);
-        system.model = Emulator::at(model, "OPENAI_…")?;
-        Ok(system)
-    }
-
-    async fn wait_until_ready(&self) -> anyhow::Result<()> {
-        let log = up_log(&self.folder);
-        let deadline = Instant::now() + START_LIMIT;
-        loop {
-            let said = fs::read_to_string(&log).unwrap_or_default();
-            if said.lines().any(|line| line.starts_with("ready ")) {
-                return Ok(());
-            }
-            let is_late = Instant::now() > deadline || said.contains("\nnot ready");
-            anyhow::ensure!(
-                !self.up.has_exited() && !is_late,
-                "`fte up` is not ready: {}",
-                log.display()
-            );
-            sleep(POLL).await;
-        }
+        })
     }
 
     /// The process of a service, if it runs now.
@@ -184,6 +162,20 @@ async fn start_up(
         }
     });
     Ok(started.await?)
+}
+
+async fn wait_until_ready(up: &Process, folder: &Path) -> anyhow::Result<()> {
+    let log = up_log(folder);
+    let deadline = Instant::now() + START_LIMIT;
+    loop {
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        if said.lines().any(|line| line.starts_with("ready ")) {
+            return Ok(());
+        }
+        let is_late = Instant::now() > deadline || said.contains("\nnot ready");
+        anyhow::ensure!(!up.has_exited() && !is_late, "`fte up` is not ready: {}", log.display());
+        sleep(POLL).await;
+    }
 }
 
 #[cfg(test)]
